@@ -1,0 +1,3 @@
+"""Distributed jobs for Slurm and MPI clusters."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Clustering as plain functions of arrays: no files, flags, clocks or printing."""

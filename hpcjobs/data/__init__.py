@@ -1,0 +1,1 @@
+"""HDF5 in and out: the commit record, verified reads, publish, the schema."""

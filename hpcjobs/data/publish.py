@@ -1,0 +1,72 @@
+"""The one way a file of ours comes into being: written aside, then renamed.
+
+A name without `.tmp` is complete or is not there; on any error the old file stays.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hpcjobs.parallel.communicator import Communicator, SerialCommunicator, on_all, on_root
+
+
+@contextlib.contextmanager
+def publish(
+    path: Path,
+    communicator: Communicator | None = None,
+    *,
+    durable: bool = True,
+    before_rename: Callable[[], None] = lambda: None,
+) -> Iterator[Path]:
+    """Yield a temporary name beside `path` for all ranks to write to; on success it becomes `path`.
+
+    Collective. `before_rename` runs on rank 0 at the last moment (the lease looks there whether the run folder is
+    still ours). With `durable`, bytes and name are on the disk when this returns (fsync of file and folder).
+    """
+    comm = communicator or SerialCommunicator()
+    temporary = on_root(comm, lambda: _create(path))
+    try:
+        yield temporary
+        if durable:
+            on_all(comm, lambda: _fsync(temporary))
+        on_root(comm, lambda: _rename(temporary, path, before_rename, durable))
+    except BaseException:
+        if comm.rank == 0:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def publish_bytes(path: Path, content: bytes, before_rename: Callable[[], None] = lambda: None) -> None:
+    """Publish a small file whole, from one rank."""
+    with publish(path, before_rename=before_rename) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_at(descriptor: int, offset: int, view: memoryview) -> None:
+    """Write all of `view` at `offset` of an open file."""
+    done = 0
+    while done < len(view):
+        done += os.pwrite(descriptor, view[done : done + 2**30], offset + done)
+
+
+def _create(path: Path) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+    return temporary
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rename(temporary: Path, path: Path, before: Callable[[], None], durable: bool) -> None:
+    before()
+    temporary.rename(path)
+    if durable:
+        _fsync(path.parent)

@@ -1,0 +1,68 @@
+"""What stands in a file of ours: variables with named dimensions, units and a long name."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = "1.0"
+CONVENTIONS = "CF-1.11"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that one rank contributes to a table of `total` rows, handed over block by block."""
+
+    total: int
+    start: int
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...]
+    blocks: Callable[[], Iterable[NDArray[Any]]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.total, *self.row_shape)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One data set. A variable named like its only dimension is that dimension's scale (its coordinate)."""
+
+    dimensions: tuple[str, ...]
+    values: NDArray[Any] | Rows
+    long_name: str
+    units: str = "1"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.values.shape)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole file: root attributes, and variables by path (`/result/labels`)."""
+
+    kind: str  # input | checkpoint | result | live | prediction
+    title: str
+    variables: Mapping[str, Variable]
+    job: str = "none"
+    run_uuid: str = ""
+    complete: bool = True
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def rows_of(array: NDArray[Any], total: int, start: int) -> Rows:
+    """The rows of one rank, held in memory."""
+    return Rows(total, start, array.dtype, array.shape[1:], lambda: (array,))
+
+
+def text(value: str) -> NDArray[np.bytes_]:
+    """A scalar text as fixed-length UTF-8 bytes."""
+    return np.array(value.encode() or b" ")
+
+
+def texts(values: Iterable[str]) -> NDArray[np.bytes_]:
+    """A column of texts as fixed-length UTF-8 bytes."""
+    return np.array([value.encode() or b" " for value in values], dtype=np.bytes_)

@@ -1,0 +1,99 @@
+"""One rank's rows of a source, read and digested; and naming rows to the user."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.data.record import leaf
+from hpcjobs.data.schema import Rows, Variable
+from hpcjobs.data.source import Reader, Source, locate_ids
+from hpcjobs.errors import DataError
+from hpcjobs.parallel.communicator import Communicator, on_all, on_root
+from hpcjobs.parallel.shards import Shards
+
+# Rows are dealt to ranks in at most so many fixed pieces, which also are the leaves of a foreign file's digest.
+PIECES = 16384
+ROWS_AT_A_TIME = 2**18
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Slab:
+    """rows (local rows, ...), the global number of the first, and the digest of the whole source."""
+
+    rows: NDArray[Any]
+    start: int
+    digest: str
+
+
+def shards_of(source: Source) -> Shards:
+    """The fixed pieces in which the rows of a source are dealt to ranks."""
+    return Shards(source.rows, min(source.rows, PIECES))
+
+
+def read_slab(source: Source, communicator: Communicator) -> Slab:
+    """Read this rank's rows, straight from the file where they are contiguous. Collective."""
+    shards = shards_of(source)
+    span = shards.rows(communicator.rank, communicator.size)
+    rows = np.empty((len(span), *source.shape[1:]), dtype=source.dtype)
+
+    def read() -> None:
+        with Reader(source) as reader:
+            reader.read(span.start, rows)
+
+    on_all(communicator, read)
+    return Slab(rows, span.start, source.digest or _content_digest(shards, rows, span.start, communicator))
+
+
+def _content_digest(shards: Shards, rows: NDArray[Any], start: int, communicator: Communicator) -> str:
+    """Digest of a source that carries none: SHA-256 over the digests of its fixed pieces, on any number of ranks."""
+    leaves = []
+    for index in shards.owned(communicator.rank, communicator.size):
+        span = shards.shard(index)
+        leaves.append(leaf(np.ascontiguousarray(rows[span.start - start : span.stop - start]).view(np.uint8).data))
+    joined = b"".join(communicator.allgather_object(b"".join(leaves)))
+    return "rows:" + hashlib.sha256(joined).hexdigest()
+
+
+def identities(source: Source, communicator: Communicator) -> Variable:
+    """The `/data/id` of this rank's rows, or their numbers where the source has none, as a coordinate of results."""
+    span = shards_of(source).rows(communicator.rank, communicator.size)
+    if source.id_name is None:
+        numbers = Rows(source.rows, span.start, np.dtype(np.int64), (), lambda: _numbers(span.start, span.stop))
+        return Variable(("id",), numbers, "row number in the source")
+    ids = on_root(communicator, lambda: locate_ids(source))
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        with Reader(ids) as reader:
+            yield from reader.blocks(span.start, span.stop, ROWS_AT_A_TIME)
+
+    return Variable(("id",), Rows(source.rows, span.start, ids.dtype, (), blocks), "row identity carried from the source")
+
+
+def refuse_rows(source: Source, wrong: NDArray[np.int64], what: str, advice: str, communicator: Communicator) -> None:
+    """Stop when any rank found wrong rows (global numbers), naming the first by their identity. Collective."""
+    found = communicator.allgather_object((len(wrong), [int(row) for row in wrong[:NAMED]]))
+    total = sum(count for count, _ in found)
+    if total == 0:
+        return
+    rows = [row for _, some in found for row in some][:NAMED]
+    names = on_root(communicator, lambda: [_name(source, row) for row in rows])
+    more = f" and {total - len(names)} more" if total > len(names) else ""
+    raise DataError(f"{source}: {total} of {source.rows} rows hold {what}: {', '.join(names)}{more}; {advice}")
+
+
+def _numbers(start: int, stop: int) -> Iterator[NDArray[np.int64]]:
+    for first in range(start, stop, ROWS_AT_A_TIME):
+        yield np.arange(first, min(stop, first + ROWS_AT_A_TIME))
+
+
+def _name(source: Source, row: int) -> str:
+    if source.id_name is None:
+        return f"row {row}"
+    with Reader(locate_ids(source)) as reader:
+        value = next(iter(reader.blocks(row, row + 1, 1)))[0]
+    return f"id {value.decode(errors='replace') if isinstance(value, bytes) else value}"

@@ -1,0 +1,125 @@
+"""The k-means loops, defined.
+
+**The arithmetic.** The squared distance of a row x and a centre c is the float64 sum, in feature order and without
+contraction, of the float64 squares of the float64 differences x_f - c_f. The label of a row is the centre with the
+smallest such sum, the lowest number on ties. Twins may filter with anything they can bound; the labels are these.
+
+**Exact sums.** A sum over rows adds integers: the term t becomes rint(t * scale), and where a second lane is kept,
+rint((t * scale - rint(t * scale)) * low_scale). Integers add to the same total in any order, on any number of ranks.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.kernels.dispatch import kernel
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Labels = NDArray[np.int32]
+
+
+@kernel
+def extent(points: NDArray[np.generic], low: Floats, high: Floats, finite: NDArray[np.uint8]) -> None:
+    """Smallest and largest value of each feature over the finite rows, and which rows are finite.
+
+    points (rows, features); low, high (features,) are updated in place; finite (rows,) becomes 1, 0 for a row with a
+    NaN, 2 for a row with an infinity.
+    """
+    values = points.astype(np.float64)
+    finite[:] = np.where(np.isinf(values).any(axis=1), 2, np.where(np.isnan(values).any(axis=1), 0, 1))
+    kept = values[finite == 1]
+    if len(kept):
+        np.minimum(low, kept.min(axis=0), out=low)
+        np.maximum(high, kept.max(axis=0), out=high)
+
+
+@kernel
+def moments(points: NDArray[np.generic], shift: Floats, scale: Floats, low_scale: float, sums: Integers) -> None:
+    """Exact sums over rows of y = (x - shift) * scale and of its square, two lanes each.
+
+    points (rows, features); shift, scale (features,); sums (4, features), added to: y high, y low, and the same of
+    (y * 2**-31) ** 2, which keeps the squares as far from overflow as the sums.
+    """
+    for row in points:
+        y = row.astype(np.float64) - shift
+        _add(y * scale, low_scale, sums[0], sums[1])
+        z = y * scale * 2.0**-31
+        _add(z * z, low_scale, sums[2], sums[3])
+
+
+@kernel
+def assign(
+    points: NDArray[np.generic],
+    weights: Floats,
+    centres: Floats,
+    shift: Floats,
+    scale: Floats,
+    low_scale: float,
+    mass_scale: float,
+    labels: Labels,
+    sums: Integers,
+    masses: Integers,
+) -> int:
+    """Label every row by its nearest centre and add the rows up by label.
+
+    points (rows, features); weights (rows,), or (0,) where every row weighs 1; centres (clusters, features);
+    shift, scale (features,): row x enters the sums as weight * (x - shift). Written: labels (rows,); added to:
+    sums (lanes, clusters, features) and masses (lanes, clusters), with 1 or 2 lanes. Returns how many rows the
+    filter of a twin could not decide (0 here: this is the definition).
+    """
+    squared = np.zeros((len(points), len(centres)))
+    for feature in range(points.shape[1]):
+        difference = points[:, feature].astype(np.float64)[:, None] - centres[None, :, feature]
+        squared += difference * difference
+    labels[:] = np.argmin(squared, axis=1)  # the first of equals
+    for row in range(len(points)):
+        weight = weights[row] if len(weights) else 1.0
+        label = labels[row]
+        term = weight * (points[row].astype(np.float64) - shift) * scale
+        _add(term, low_scale, sums[0, label], sums[1, label] if len(sums) > 1 else None)
+        mass = np.array(weight * mass_scale)
+        _add(mass, low_scale, masses[0, label : label + 1], masses[1, label : label + 1] if len(sums) > 1 else None)
+    return 0
+
+
+@kernel
+def squared_distances(points: NDArray[np.generic], centres: Floats, labels: Labels, out: Floats) -> None:
+    """The squared distance of every row to the centre that its label names. points (rows, features); out (rows,)."""
+    out[:] = 0.0
+    for feature in range(points.shape[1]):
+        difference = points[:, feature].astype(np.float64) - centres[labels, feature]
+        out += difference * difference
+
+
+@kernel
+def closer(points: NDArray[np.generic], candidates: Floats, closest: Floats, out: Floats) -> None:
+    """What `closest` would become if a candidate were added: min(closest, squared distance).
+
+    points (rows, features); candidates (trials, features); closest (rows,); out (trials, rows).
+    """
+    for trial, candidate in enumerate(candidates):
+        total = np.zeros(len(points))
+        for feature in range(points.shape[1]):
+            difference = points[:, feature].astype(np.float64) - candidate[feature]
+            total += difference * difference
+        out[trial] = np.minimum(closest, total)
+
+
+def compile_for(dtype: np.dtype[np.generic]) -> None:
+    """Call every kernel once on rows of this type, so that its twin is compiled, or loaded from the cache."""
+    points = np.zeros((2, 2), dtype=dtype)
+    one, labels = np.ones(2), np.zeros(2, dtype=np.int32)
+    extent(points, one.copy(), one.copy(), np.zeros(2, dtype=np.uint8))
+    moments(points, one, one, 1.0, np.zeros((4, 2), dtype=np.int64))
+    sums, masses = np.zeros((1, 2, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
+    assign(points, np.zeros(0), np.eye(2), one, one, 1.0, 1.0, labels, sums, masses)
+    squared_distances(points, np.eye(2), labels, one.copy())
+    closer(points, np.eye(2), one, np.zeros((2, 2)))
+
+
+def _add(scaled: Floats, low_scale: float, high: Integers, low: Integers | None) -> None:
+    """Add fixed-point terms (features,) to one or two lanes."""
+    whole = np.rint(scaled)
+    high += whole.astype(np.int64)
+    if low is not None:
+        low += np.rint((scaled - whole) * low_scale).astype(np.int64)

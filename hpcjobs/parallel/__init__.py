@@ -1,0 +1,1 @@
+"""Ranks: communicator, census, shards, agreement, randomness."""

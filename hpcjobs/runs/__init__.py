@@ -1,0 +1,1 @@
+"""One run: its folder, lease, checkpoints, history, stop and provenance."""

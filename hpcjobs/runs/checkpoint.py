@@ -1,0 +1,85 @@
+"""Checkpoints: whole files of small state, the newest three kept, the newest whole one resumed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.data import safety
+from hpcjobs.data.blocks import BlockFile
+from hpcjobs.data.schema import Contents, Variable
+from hpcjobs.errors import DataError
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.history import History
+
+KEPT = 3
+State = dict[str, NDArray[Any]]
+
+
+def contents(
+    job: str, run_uuid: str, step: int, state: Mapping[str, NDArray[Any]], history: History, extra: Mapping[str, Variable]
+) -> Contents:
+    """The file of one checkpoint. `state` holds arrays of numbers that are equal on all ranks."""
+    variables = {"/state/step_done": Variable((), np.array(step, dtype=np.int64), "steps done")}
+    for name, array in state.items():
+        axes = tuple(f"{name}_axis{axis}" for axis in range(array.ndim))
+        variables[f"/state/{name}"] = Variable(axes, array, name.replace("_", " "))
+    variables |= history.variables() | dict(extra)
+    return Contents("checkpoint", f"{job} after step {step}", variables, job, run_uuid)
+
+
+def newest(folder: RunFolder) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that is whole, and a warning for each damaged one passed over."""
+    warnings = []
+    for path in sorted(folder.checkpoints.glob("step-*.h5"), reverse=True):
+        try:
+            with BlockFile(path) as raw:
+                if raw.record is None:
+                    raise DataError(f"{path}: has no commit record")
+                raw.verify_all()
+            return path, warnings
+        except DataError as error:
+            warnings.append(f"passing over a damaged checkpoint: {error}")
+    return None, warnings
+
+
+def load(path: Path) -> tuple[int, State, History, State]:
+    """Steps done, state, history and the recorded inputs of a checkpoint."""
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
+        state = {name: np.asarray(item[()]) for name, item in file["state"].items() if not _scale(name)}
+        history = History()
+        if "history" in file:
+            columns = {name: item[()] for name, item in file["history"].items()}
+            history.restore(columns.pop("step"), columns)
+        inputs = {}
+        if "provenance/inputs" in file:
+            inputs = {name: item[()] for name, item in file["provenance/inputs"].items()}
+    return int(state.pop("step_done")), state, history, inputs
+
+
+def _scale(name: str) -> bool:
+    return "_axis" in name
+
+
+def prune(folder: RunFolder) -> None:
+    """Remove all but the newest checkpoints."""
+    for path in sorted(folder.checkpoints.glob("step-*.h5"), reverse=True)[KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def result_attributes(path: Path) -> dict[str, str]:
+    """Root attributes of a published result, as text."""
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
+        return {name: attribute_text(value) for name, value in file.attrs.items()}
+
+
+def attribute_text(value: Any) -> str:
+    """An HDF5 attribute or scalar as text."""
+    if isinstance(value, h5py.Empty):
+        return ""
+    if isinstance(value, bytes | np.bytes_):
+        return value.decode(errors="replace").strip()
+    return str(value)

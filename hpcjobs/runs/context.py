@@ -1,0 +1,133 @@
+"""What a job is handed: ranks, folder, history, checkpoints, stop and progress."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hpcjobs.data.schema import Contents, Variable
+from hpcjobs.data.writing import write_file
+from hpcjobs.errors import RunFolderError
+from hpcjobs.parallel.communicator import Communicator, on_root
+from hpcjobs.runs import checkpoint
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.history import History
+from hpcjobs.runs.lease import Lease
+from hpcjobs.runs.progress import Progress
+from hpcjobs.runs.provenance import provenance
+from hpcjobs.runs.stopping import Stop, agree
+
+LIVE_EVERY_S = 10.0
+
+
+class Stopped(Exception):  # noqa: N818 (not an error: the run ends at a checkpoint, with exit code 75)
+    """All ranks have agreed to stop, and a checkpoint holds what was done."""
+
+
+class Context:
+    """One attempt at a run, as its job sees it. Every method is collective unless it says otherwise."""
+
+    def __init__(
+        self,
+        job: str,
+        wish: Mapping[str, Any],
+        folder: RunFolder,
+        communicator: Communicator,
+        lease: Lease | None,
+        stop: Stop,
+        census: Sequence[Mapping[str, Any]],
+        attempts: Sequence[dict[str, Any]],
+        mpi: str,
+    ) -> None:
+        self.communicator = communicator
+        self.progress = Progress(job, communicator.rank == 0)
+        self.history = History()
+        self._job = job
+        self._wish = wish
+        self._folder = folder
+        self._lease = lease
+        self._stop = stop
+        self._census = census
+        self._attempts = attempts
+        self._mpi = mpi
+        self._inputs: list[dict[str, Any]] = []
+        self._recorded_inputs: dict[str, Any] = {}
+        self._every_steps = 0
+        self._every_s = 0.0
+        self._saved_at = self._lived_at = time.monotonic()
+
+    def resume(self, every_steps: int, every_s: float) -> tuple[int, checkpoint.State]:
+        """Steps done and state of the newest whole checkpoint, (0, {}) if there is none.
+
+        A checkpoint will be due every `every_steps` steps (0: not by steps) or `every_s` seconds (0: not by time).
+        """
+        self._every_steps, self._every_s = every_steps, every_s
+        path, warnings = on_root(self.communicator, lambda: checkpoint.newest(self._folder))
+        for warning in warnings:
+            self.progress.say(warning)
+        if path is None:
+            return 0, {}
+        step, state, self.history, self._recorded_inputs = on_root(self.communicator, lambda: checkpoint.load(path))
+        self._attempts[-1]["first_step"] = step
+        self.progress.say(f"resuming after step {step}")
+        return step, state
+
+    def use_input(self, name: str, rows: int, digest: str) -> None:
+        """Record what a run reads, and refuse to continue on other data than it began with."""
+        number = len(self._inputs)
+        self._inputs.append({"name": name, "rows": rows, "digest": digest})
+        recorded = self._recorded_inputs.get("digest")
+        if recorded is not None and number < len(recorded) and recorded[number].decode().strip() != digest:
+            raise RunFolderError(
+                f"{name} has changed since this run began: its digest is {digest[:16]}..., the checkpoint in "
+                f"{self._folder.path} was made from {recorded[number].decode()[:16]}...; "
+                "bring the old data back, or start a new run"
+            )
+
+    def step_done(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """To be called after each step: saves when due, shows when due; raises Stopped when a rank was told to stop."""
+        now = time.monotonic()
+        first = self.communicator.rank == 0
+        stop, due, live = agree(
+            self.communicator,
+            bool(self._stop.requested),
+            first and self._every_s > 0 and now - self._saved_at >= self._every_s,
+            first and now - self._lived_at >= LIVE_EVERY_S,
+        )
+        self._attempts[-1]["last_step"] = step
+        if stop or due or (self._every_steps > 0 and step % self._every_steps == 0):
+            self.save(step, state)
+        elif live:
+            self._write(self._contents("live", step, state), self._folder.live, durable=False)
+            self._lived_at = time.monotonic()
+        if stop:
+            raise Stopped
+
+    def save(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Publish a checkpoint; what was saved before stays until it is there."""
+        content = self._contents("checkpoint", step, state)
+        self._write(content, self._folder.checkpoint(step), durable=True)
+        on_root(self.communicator, lambda: checkpoint.prune(self._folder))
+        self._saved_at = self._lived_at = time.monotonic()
+
+    def publish_result(self, title: str, variables: Mapping[str, Variable]) -> str:
+        """Publish `result.h5` and return its result digest."""
+        everything = dict(variables) | self.history.variables() | self._provenance()
+        content = Contents("result", title, everything, self._job, str(self._wish["run_uuid"]))
+        return self._write(content, self._folder.result, durable=True)
+
+    def _contents(self, kind: str, step: int, state: Mapping[str, NDArray[Any]]) -> Contents:
+        made = checkpoint.contents(
+            self._job, str(self._wish["run_uuid"]), step, state, self.history, self._provenance()
+        )
+        return Contents(kind, made.title, made.variables, made.job, made.run_uuid, complete=kind != "live")
+
+    def _provenance(self) -> dict[str, Variable]:
+        return provenance(self._wish["settings"], self._census, self._inputs, self._attempts, self._mpi)
+
+    def _write(self, content: Contents, path: Any, *, durable: bool) -> str:
+        check = self._lease.check if self._lease else lambda: None
+        return write_file(path, content, self.communicator, durable=durable, before_rename=check)
+
+

@@ -1,0 +1,115 @@
+"""The lease: which process runs a folder. Made with O_EXCL, taken over by rename, kept alive by its time stamp."""
+
+import json
+import os
+import platform
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from hpcjobs.errors import RunFolderError
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.process import boot_id, myself, start_ticks
+
+HEARTBEAT_S = 20.0
+# An owner on another host is given up when its lease was not touched for this long.
+SILENCE_S = 180.0
+# An owner on this host that is on its way out (its launcher was killed) is waited for this long.
+PATIENCE_S = 5.0
+
+
+class Lease:
+    """The right of this process to write into a run folder. Use `take`; then `check` before every rename."""
+
+    def __init__(self, path: Path, token: str) -> None:
+        self.path = path
+        self.token = token
+        self._released = threading.Event()
+        self._beat = threading.Thread(target=self._keep_alive, daemon=True, name="lease")
+        self._beat.start()
+
+    def check(self) -> None:
+        """Raise when another process has taken the folder over: nothing may be published any more."""
+        if _read(self.path).get("token") != self.token:
+            raise RunFolderError(f"{self.path.parent}: another process has taken this run over; this one stops")
+
+    def release(self) -> None:
+        """Give the folder back."""
+        self._released.set()
+        if _read(self.path).get("token") == self.token:
+            self.path.unlink(missing_ok=True)
+
+    def _keep_alive(self) -> None:
+        while not self._released.wait(HEARTBEAT_S):
+            try:
+                os.utime(self.path)
+            except OSError:
+                return
+
+
+def take(folder: RunFolder, attempt: dict[str, Any]) -> tuple[Lease, dict[str, Any]]:
+    """Take the lease of a folder and return it with what the last owner had written there, if that one died.
+
+    `attempt` is kept in the lease, so that the next owner can tell of an attempt that was killed. RunFolderError
+    when a living process holds it.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        token = secrets.token_hex(8)
+        draft = folder.path / f".lease.{token}.tmp"
+        draft.write_text(json.dumps({"token": token, "owner": myself(), "attempt": attempt}))
+        try:
+            os.link(draft, folder.lease)  # fails if it exists; the lease appears with all its content
+            return Lease(folder.lease, token), {}
+        except FileExistsError:
+            previous = _read(folder.lease)
+            if not previous or not _alive(previous, folder.lease, draft):
+                if _take_over(folder.lease, draft, previous, token):
+                    return Lease(folder.lease, token), previous
+                continue
+        finally:
+            draft.unlink(missing_ok=True)
+        owner = previous["owner"]
+        if owner["host"] != platform.node() or time.monotonic() > deadline:
+            raise RunFolderError(
+                f"{folder.path}: in use by process {owner['pid']} on {owner['host']}; "
+                "wait for it, or stop it with `kill -TERM` there, then resume"
+            )
+        time.sleep(0.2)
+
+
+def _take_over(lease: Path, draft: Path, previous: dict[str, Any], token: str) -> bool:
+    """Replace a dead owner's lease; of several that try, the one that claims the old token first wins."""
+    claim = lease.with_name(f".lease.{previous.get('token', 'unreadable')}.claimed.tmp")
+    try:
+        os.link(draft, claim)
+    except FileExistsError:
+        if time.time() - claim.stat().st_mtime > SILENCE_S:
+            claim.unlink(missing_ok=True)  # its maker died between two system calls
+        time.sleep(0.1)
+        return False
+    try:
+        if _read(lease).get("token") != previous.get("token"):
+            return False
+        draft.rename(lease)
+        return _read(lease).get("token") == token
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+def _alive(record: dict[str, Any], lease: Path, clock: Path) -> bool:
+    """Whether the owner still runs: known for sure on this host, guessed from its heartbeat on another."""
+    owner = record["owner"]
+    if owner["host"] == platform.node():
+        return owner["boot"] == boot_id() and start_ticks(owner["pid"]) == owner["started"]
+    # Both times come from the file server, whatever the clocks of the hosts say.
+    return clock.stat().st_mtime - lease.stat().st_mtime < SILENCE_S
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}

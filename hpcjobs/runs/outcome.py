@@ -1,0 +1,32 @@
+"""How an attempt ended, in `outcome.json`: done, stopped at a checkpoint, or failed and why."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from hpcjobs.data.publish import publish_bytes
+from hpcjobs.runs.folder import RunFolder
+
+DONE, MISTAKE, STOPPED, FAILED = 0, 2, 75, 1
+
+
+def now() -> str:
+    """The time, as every file of ours writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write(
+    folder: RunFolder,
+    code: int,
+    reason: str,
+    attempts: Sequence[Mapping[str, Any]],
+    check: Callable[[], None] = lambda: None,
+    **facts: Any,
+) -> None:
+    """Publish how the attempt ended."""
+    state = {DONE: "done", STOPPED: "stopped"}.get(code, "failed")
+    content = {
+        "state": state, "exit_code": code, "reason": reason, "ended": now(), "attempts": list(attempts), **facts
+    }  # fmt: skip
+    publish_bytes(folder.outcome, (json.dumps(content, indent=2) + "\n").encode(), before_rename=check)

@@ -1,0 +1,28 @@
+"""Who a process is, so that a dead owner is told from a living one even after its number was used again."""
+
+import os
+import platform
+from pathlib import Path
+
+
+def boot_id() -> str:
+    """Changes at every boot of the machine; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a living process started, in clock ticks since boot; None when it is gone or a zombie."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if state in "ZX" else int(rest[18])
+
+
+def myself() -> dict[str, str | int]:
+    """This process, as the lease names it."""
+    pid = os.getpid()
+    return {"host": platform.node(), "pid": pid, "started": start_ticks(pid) or 0, "boot": boot_id()}

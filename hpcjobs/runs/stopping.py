@@ -1,0 +1,32 @@
+"""Stopping in good order: a signal to any rank becomes an end that all ranks agree on."""
+
+import signal
+import types
+
+import numpy as np
+
+from hpcjobs.parallel.communicator import Communicator
+
+GRACEFUL = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+
+
+class Stop:
+    """Set by signals; a second Ctrl-C ends the run at once."""
+
+    def __init__(self) -> None:
+        self.requested = 0
+        for number in GRACEFUL:
+            signal.signal(number, self._request)
+
+    def _request(self, number: int, frame: types.FrameType | None) -> None:
+        if number == signal.SIGINT and self.requested == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not self.requested:
+            self.requested = number
+
+
+def agree(communicator: Communicator, *wishes: bool) -> tuple[bool, ...]:
+    """Whether any rank wishes, for each wish in turn. Collective."""
+    flags = np.array(wishes, dtype=np.int64)
+    communicator.allreduce_max(flags)
+    return tuple(bool(flag) for flag in flags)
