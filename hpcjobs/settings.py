@@ -8,12 +8,15 @@ import argparse
 import tomllib
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hpcjobs.errors import SettingsError, nearest
+
+Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 
 
 def setting(
@@ -33,7 +36,7 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def fields(settings: type[msgspec.Struct]) -> dict[str, tuple[Any, msgspec.Meta, Any]]:
+def fields(settings: type[msgspec.Struct]) -> dict[str, Field]:
     """Type, description and default (`msgspec.NODEFAULT` if required) of every field."""
     hints = typing.get_type_hints(settings, include_extras=True)
     found = {}
@@ -43,19 +46,18 @@ def fields(settings: type[msgspec.Struct]) -> dict[str, tuple[Any, msgspec.Meta,
     return found
 
 
-def add_flags(parser: argparse.ArgumentParser, settings: type[msgspec.Struct]) -> None:
-    """Declare the flags of a job. Values stay text here; `build` turns them into numbers."""
-    for name, (kind, meta, default) in fields(settings).items():
+def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field]) -> None:
+    """Declare flags for some `fields`. Values stay text here; `build` turns them into numbers."""
+    for name, (kind, meta, default) in declared.items():
         usual = "required" if default is msgspec.NODEFAULT else f"default: {default}"
-        usual = meta.description if default in (None, False) else f"{meta.description} ({usual})"
-        help_text = str(usual).replace("%", "%%")
+        text = meta.description or ""
+        help_text = (text if default is None or default is False else f"{text} ({usual})").replace("%", "%%")
         if kind is bool:
             parser.add_argument(
                 flag(name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text
             )
         else:
-            choices = "|".join(typing.get_args(kind)) if typing.get_origin(kind) is typing.Literal else ""
-            metavar = choices or name.rsplit("_", 1)[-1].upper()
+            metavar = "|".join(_choices(kind)) or name.rsplit("_", 1)[-1].upper()
             parser.add_argument(flag(name), default=argparse.SUPPRESS, metavar=metavar, help=help_text)
 
 
@@ -80,6 +82,9 @@ def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, An
     checked = {}
     for name, value in values.items():
         kind, meta, _ = declared[name]
+        allowed = _choices(kind)
+        if allowed and value not in allowed:
+            raise SettingsError(f"{origin[name]} is {value!r}: expected {' or '.join(allowed)}")
         try:
             checked[name] = msgspec.convert(value, typing.Annotated[kind, meta])
         except msgspec.ValidationError as error:
@@ -114,6 +119,11 @@ def differences(old: dict[str, Any], new: dict[str, Any], settings: type[msgspec
     return found
 
 
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The texts that a `Literal` allows; none for any other type."""
+    return typing.get_args(kind) if typing.get_origin(kind) == typing.Literal else ()
+
+
 def _number(value: Any, kind: Any) -> Any:
     """A flag's text as the number its field wants; text that is none is left for the check to name."""
     wanted = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
@@ -130,7 +140,7 @@ def _number(value: Any, kind: Any) -> Any:
     return value
 
 
-def _absolute(value: Any, declared: tuple[Any, msgspec.Meta, Any], base: Path) -> Any:
+def _absolute(value: Any, declared: Field, base: Path) -> Any:
     extra = declared[1].extra or {}
     if extra.get("kind") == "data" and isinstance(value, str) and (":/" in value or "/" in value or "." in value):
         return str((base / Path(value).expanduser()).absolute()) if value else value

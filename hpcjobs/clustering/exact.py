@@ -1,6 +1,7 @@
 """Exact sums over rows on any number of ranks: the fixed-point grid and what is read back from it."""
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,11 @@ from hpcjobs.parallel.communicator import Communicator
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Values up to here have squared distances that float64 can hold.
-LARGEST = 2.0**500
+# Values up to here have squared distances whose sum over rows and features float64 can hold.
+LARGEST = 2.0**475
 LARGEST_ROWS = 2**40
+# Rows whose numbers are worked out at a time: their float64 temporaries stay in the second-level cache.
+BLOCK = 2**14
 
 
 def spare_bits(rows: int) -> int:
@@ -31,8 +34,8 @@ def power_below(bound: float, bits: int) -> float:
 class Grid:
     """The fixed-point grid of one data set: row x enters sums as integers of weight * (x - shift) * scale.
 
-    shift, scale (features,): the middle of each feature's range and a power of two. One lane keeps 62 bits less
-    log2(rows) below the largest value; two lanes twice that.
+    shift, scale (features,): the middle of each feature's range and a power of two. One lane keeps 62 bits
+    less log2(rows) below the largest value; two lanes twice that.
     """
 
     shift: Floats
@@ -55,16 +58,18 @@ def make_grid(low: Floats, high: Floats, rows: int, heaviest: float | None, sing
 
     `single` says that the data are so short (float32, uint8) that one lane holds them.
     """
-    if max(np.abs(low).max(), np.abs(high).max()) > LARGEST:
+    heavy = 1.0 if heaviest is None else heaviest
+    if max(np.abs(low).max(), np.abs(high).max()) * math.sqrt(max(heavy, 1.0)) > LARGEST:
         raise DataError(
-            f"the data hold values beyond {LARGEST:.0e}, whose squared distances overflow; scale them down first"
+            f"the data hold values beyond {LARGEST:.0e} (times the root of the largest weight, where that is "
+            "above 1), whose squared distances overflow; scale them down first"
         )
     shift = low + (high - low) / 2
     reach = np.maximum(high - shift, shift - low)
     # A constant feature takes the grid of the widest one: it must not narrow the range of the others.
     reach = np.where(reach > 0, reach, reach.max() if reach.max() > 0 else 1.0)
     bits = spare_bits(rows)
-    heavy = 1.0 if heaviest is None else max(heaviest, 2.0**-500)
+    heavy = max(heavy, 2.0**-500)
     scale = np.array([power_below(value * heavy, bits) for value in reach])
     return Grid(
         shift=shift,
@@ -75,26 +80,50 @@ def make_grid(low: Floats, high: Floats, rows: int, heaviest: float | None, sing
     )
 
 
-def exact_sum(values: Floats, rows: int, communicator: Communicator) -> float:
-    """The sum over all ranks of non-negative values (local rows,), the same bits on any number of ranks."""
-    largest = np.array([values.max(initial=0.0)])
-    communicator.allreduce_max(largest)
-    if largest[0] == 0:
+def runs(rows: int) -> Iterator[slice]:
+    """The rows 0 to `rows`, a block at a time."""
+    return (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number that is not negative for each of `rows` local rows, worked out again whenever it is asked for.
+
+    `values` gives a run of rows (slice) -> (rows of it,): a whole column never lies in memory.
+    """
+
+    rows: int
+    values: Callable[[slice], Floats]
+
+    def blocks(self) -> Iterator[Floats]:
+        return (self.values(run) for run in runs(self.rows))
+
+    def largest(self, communicator: Communicator) -> float:
+        """The largest value over all ranks, 0 where there are no rows. Collective."""
+        found = np.array([max((float(block.max()) for block in self.blocks()), default=0.0)])
+        communicator.allreduce_max(found)
+        return float(found[0])
+
+
+def exact_sum(column: Column, rows: int, communicator: Communicator) -> float:
+    """The sum of a column of at most `rows` rows over all ranks, the same bits on any number of them."""
+    largest = column.largest(communicator)
+    if largest == 0:
         return 0.0
     bits = spare_bits(rows)
-    scale = power_below(float(largest[0]), bits)
+    scale, low_scale = power_below(largest, bits), math.ldexp(1.0, bits)
     lanes = np.zeros(2, dtype=np.int64)
-    for start in range(0, len(values), 2**16):
-        scaled = values[start : start + 2**16] * scale
+    for block in column.blocks():
+        scaled = block * scale
         whole = np.rint(scaled)
-        lanes[0] += int(whole.astype(np.int64).sum())
-        lanes[1] += int(np.rint((scaled - whole) * math.ldexp(1.0, bits)).astype(np.int64).sum())
+        lanes[0] += whole.astype(np.int64).sum()
+        lanes[1] += np.rint((scaled - whole) * low_scale).astype(np.int64).sum()
     communicator.allreduce_sum(lanes)
-    return float(_join(lanes, math.ldexp(1.0, bits)) / scale)
+    return float(_join(lanes, low_scale) / scale)
 
 
 def _join(lanes: Integers, low_scale: float) -> Floats:
-    joined = lanes[0].astype(np.float64)
+    joined: Floats = np.asarray(lanes[0], dtype=np.float64)
     if len(lanes) > 1:
-        joined = joined + lanes[1].astype(np.float64) / low_scale
+        joined += lanes[1].astype(np.float64) / low_scale
     return joined

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.clustering.exact import Grid, exact_sum
+from hpcjobs.clustering.exact import Grid, exact_sum, runs
 from hpcjobs.clustering.table import Survey, Table
 from hpcjobs.kernels import kmeans as kernels
 
@@ -31,7 +31,16 @@ def assign(table: Table, grid: Grid, centres: Floats, labels: Labels) -> Totals:
     sums = buffer[:cut].reshape(grid.lanes, clusters, features)
     masses = buffer[cut:].reshape(grid.lanes, clusters)
     kernels.assign(
-        table.points, table.weights, centres, grid.shift, grid.scale, grid.low_scale, grid.mass_scale, labels, sums, masses
+        table.points,
+        table.weights,
+        centres,
+        grid.shift,
+        grid.scale,
+        grid.low_scale,
+        grid.mass_scale,
+        labels,
+        sums,
+        masses,
     )
     table.communicator.allreduce_sum(buffer)
     return Totals(sums, masses)
@@ -48,77 +57,107 @@ def move(grid: Grid, totals: Totals, centres: Floats) -> Floats:
 def refill(table: Table, grid: Grid, centres: Floats, labels: Labels, totals: Totals) -> int:
     """Give each empty cluster the row farthest from its own centre, as scikit-learn does. Collective.
 
-    Empty clusters are served in order of their number, each by the farthest row left (the lowest global row on ties)
-    of a cluster with more than one row. A row at distance 0 is never moved, so that more clusters than distinct rows
-    leave some empty. Changes labels and totals in place; returns how many clusters stayed empty.
+    Empty clusters are served in order of their number, each by the farthest row left (the lowest global row
+    on ties) of a cluster with more than one row. A row at distance 0 is never moved, so that more clusters
+    than distinct rows leave some empty. Changes labels and totals in place; returns how many clusters stayed
+    empty.
     """
-    empty = np.flatnonzero(totals.masses[0] == 0)
+    empty = np.flatnonzero(~totals.masses.any(axis=0))
     if len(empty) == 0:
         return 0
     comm = table.communicator
-    clusters = len(centres)
-    members = np.bincount(labels, minlength=clusters).astype(np.int64)
-    comm.allreduce_sum(members)
-    distances = np.empty(len(labels))
-    kernels.squared_distances(table.points, centres, labels, distances)
-    if len(table.weights):
-        distances[table.weights == 0] = 0.0
-    for served, target in enumerate(empty):
-        eligible = np.where(members[labels] > 1, distances, 0.0)
-        local = int(np.argmax(eligible)) if len(eligible) else -1
-        farthest = float(eligible[local]) if local >= 0 else 0.0
-        offer = (farthest, table.global_row(local) if local >= 0 else -1, int(labels[local]) if local >= 0 else -1)
-        offers = comm.allgather_object(offer)
-        # Ranks hold rows in order, so the first of equal offers has the lowest row.
-        winner = max(range(comm.size), key=lambda rank: (offers[rank][0], -rank))
-        if offers[winner][0] == 0.0:
-            return len(empty) - served
-        donor = offers[winner][2]
-        share = Totals(np.zeros_like(totals.sums), np.zeros_like(totals.masses))
-        if winner == comm.rank:
-            _single_row(table, grid, local, int(target), share)
-            labels[local] = target
-            distances[local] = 0.0
-        comm.allreduce_sum(share.sums)
-        comm.allreduce_sum(share.masses)
-        totals.sums[:, target] += share.sums[:, target]
-        totals.masses[:, target] += share.masses[:, target]
-        totals.sums[:, donor] -= share.sums[:, target]
-        totals.masses[:, donor] -= share.masses[:, target]
-        members[donor] -= 1
+    members = count_members(table, labels, len(centres))
+    # No row of a cluster of one is moved: of so many rows one is left to move each time, if any is.
+    enough = int((members == 1).sum()) + 2 * len(empty)
+    gathered = comm.allgather_object(_farthest(table, centres, labels, enough))
+    # Ranks hold rows in order and the sort is stable, so that of rows equally far the lowest comes first.
+    offers = iter(sorted((offer for some in gathered for offer in some), key=lambda offer: -offer.distance))
+    share = Totals(np.zeros_like(totals.sums), np.zeros_like(totals.masses))
+    left = len(empty)
+    for target in empty:
+        chosen = next((offer for offer in offers if members[offer.label] > 1), None)
+        if chosen is None:
+            break
+        left -= 1
+        members[chosen.label] -= 1
         members[target] += 1
-    return 0
+        if chosen.rank == comm.rank:
+            alone = _one_row(table, grid, chosen.row)
+            for all_ranks, own in ((share.sums, alone.sums), (share.masses, alone.masses)):
+                all_ranks[:, target] += own[:, 0]
+                all_ranks[:, chosen.label] -= own[:, 0]
+            labels[chosen.row] = target
+    comm.allreduce_sum(share.sums)
+    comm.allreduce_sum(share.masses)
+    totals.sums[...] += share.sums
+    totals.masses[...] += share.masses
+    return left
 
 
-def _single_row(table: Table, grid: Grid, local: int, cluster: int, share: Totals) -> None:
-    """What one row adds to the totals, entered under `cluster`."""
-    weights = table.weights[local : local + 1]
-    row = table.points[local : local + 1]
-    sums = np.zeros((grid.lanes, 1, row.shape[1]), dtype=np.int64)
-    masses = np.zeros((grid.lanes, 1), dtype=np.int64)
-    anywhere = np.zeros((1, row.shape[1]))
-    label = np.zeros(1, dtype=np.int32)
-    kernels.assign(
-        row, weights, anywhere, grid.shift, grid.scale, grid.low_scale, grid.mass_scale, label, sums, masses
+def count_members(table: Table, labels: Labels, clusters: int) -> Integers:
+    """How many rows with weight each cluster has, over all ranks (clusters,). Collective."""
+    members = np.zeros(clusters, dtype=np.int64)
+    for run in runs(len(labels)):
+        some = labels[run][table.weights[run] > 0] if len(table.weights) else labels[run]
+        members += np.bincount(some, minlength=clusters)
+    table.communicator.allreduce_sum(members)
+    return members
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A row that could be moved: where it lies and how far from the centre of its label."""
+
+    distance: float
+    rank: int
+    row: int
+    label: int
+
+
+def _farthest(table: Table, centres: Floats, labels: Labels, count: int) -> list[Offer]:
+    """The `count` local rows farthest from their centres, the farthest first, the lower row first on ties."""
+    distances, rows = np.zeros(0), np.zeros(0, dtype=np.int64)
+    for run in runs(len(labels)):
+        block = table.squared_distances(centres, labels, run)
+        if len(table.weights):
+            block[table.weights[run] == 0] = 0.0
+        farther = np.flatnonzero(block > (distances[-1] if len(distances) == count else 0.0))
+        distances = np.concatenate([distances, block[farther]])
+        rows = np.concatenate([rows, run.start + farther])
+        order = np.argsort(-distances, kind="stable")[:count]
+        distances, rows = distances[order], rows[order]
+    rank = table.communicator.rank
+    return [
+        Offer(float(distance), rank, int(row), int(labels[row]))
+        for distance, row in zip(distances, rows, strict=True)
+    ]
+
+
+def _one_row(table: Table, grid: Grid, row: int) -> Totals:
+    """The totals of one row alone, in one cluster."""
+    points, weights = table.points[row : row + 1], table.weights[row : row + 1]
+    alone = Totals(
+        np.zeros((grid.lanes, 1, points.shape[1]), dtype=np.int64), np.zeros((grid.lanes, 1), dtype=np.int64)
     )
-    share.sums[:, cluster] = sums[:, 0]
-    share.masses[:, cluster] = masses[:, 0]
+    anywhere, label = np.zeros((1, points.shape[1])), np.zeros(1, dtype=np.int32)
+    kernels.assign(
+        points, weights, anywhere, grid.shift, grid.scale, grid.low_scale, grid.mass_scale,
+        label, alone.sums, alone.masses,
+    )  # fmt: skip
+    return alone
 
 
 def inertia(table: Table, centres: Floats, labels: Labels) -> float:
-    """Sum of weight * squared distance of each row to the centre of its label, exact over ranks. Collective."""
-    distances = np.empty(len(labels))
-    kernels.squared_distances(table.points, centres, labels, distances)
-    if len(table.weights):
-        distances *= table.weights
-    return exact_sum(distances, table.rows, table.communicator)
+    """Sum of weight * squared distance of each row to its centre, the same bits on any number of ranks."""
+    column = table.weighted(lambda run: table.squared_distances(centres, labels, run))
+    return exact_sum(column, table.rows, table.communicator)
 
 
 def estimate_inertia(ground: Survey, totals: Totals, centres: Floats) -> float:
     """The inertia of an assignment from its totals alone, to about 1e-9 of the total spread.
 
-    sum w |x - c|^2 = sum w |y|^2 - 2 sum_j S_j . c'_j + sum_j M_j |c'_j|^2 with y = x - shift, c' = c - shift:
-    no further pass over the rows.
+    sum w |x - c|^2 = sum w |y|^2 - 2 sum_j S_j . c'_j + sum_j M_j |c'_j|^2, where y = x - shift and
+    c' = c - shift: no further pass over the rows.
     """
     grid = ground.grid
     moved = centres - grid.shift

@@ -1,25 +1,28 @@
 """The rows of one rank of a table that lies over all ranks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.clustering.exact import Grid, exact_sum, make_grid
+from hpcjobs.clustering.exact import Column, Grid, exact_sum, make_grid, spare_bits
 from hpcjobs.errors import DataError
 from hpcjobs.kernels import kmeans as kernels
 from hpcjobs.parallel.communicator import Communicator
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Table:
-    """points (local rows, features), weights (local rows,) or (0,), and the global number of each row.
+    """points (local rows, features), weights (local rows,) or (0,) where every row weighs 1, and where they
+    lie.
 
-    `start` is the global row of the first local one; `kept` (local rows,) says which global rows they are when some
-    were left out, else it is None and they follow one another.
+    `start` is the global row of the first local one; `kept` (local rows,) says which of the `dealt` rows they
+    are when some were left out, else it is None. Ranks hold rows in order.
     """
 
     points: NDArray[np.generic]
@@ -30,12 +33,23 @@ class Table:
     dealt: int  # rows of this rank, counting those left out
     kept: Integers | None = None
 
-    def global_row(self, local: int) -> int:
-        """The global number of a local row."""
-        return self.start + (local if self.kept is None else int(self.kept[local]))
+    def weighted(self, values: Callable[[slice], Floats]) -> Column:
+        """weight * value of each local row, for values given by runs of rows."""
+        if len(self.weights) == 0:
+            return Column(len(self.points), values)
+        return Column(len(self.points), lambda run: self.weights[run] * values(run))
 
-    def weight(self, local: int) -> float:
-        return float(self.weights[local]) if len(self.weights) else 1.0
+    def squared_distances(self, centres: Floats, labels: Labels, run: slice) -> Floats:
+        """Squared distance of each row of a run to the centre of its label: labels (local rows,)."""
+        out = np.empty(run.stop - run.start)
+        kernels.squared_distances(self.points[run], centres, labels[run], out)
+        return out
+
+    def distances_to(self, centre: Floats, run: slice) -> Floats:
+        """Squared distance of each row of a run to one centre (features,)."""
+        out = np.full(run.stop - run.start, np.inf)
+        kernels.narrow(self.points[run], centre, out)
+        return out
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Survey:
 
 
 def survey(table: Table, low: Floats, high: Floats, heaviest: float | None) -> Survey:
-    """Grid and variance of a table whose features lie within [low, high] (features,), the same on every rank."""
+    """Grid and spread of a table whose features lie within [low, high] (features,). Collective."""
     comm = table.communicator
     used = np.array([len(table.points)], dtype=np.int64)
     comm.allreduce_sum(used)
@@ -57,15 +71,13 @@ def survey(table: Table, low: Floats, high: Floats, heaviest: float | None) -> S
     single = table.points.dtype.itemsize <= 4
     grid = make_grid(low, high, int(used[0]), heaviest, single)
     plain = make_grid(low, high, int(used[0]), None, single)
+    bits = spare_bits(int(used[0]))
+    root_scale = 2.0 ** -((bits + 1) // 2)  # squares of terms below 2**bits come below 2**bits as well
     sums = np.zeros((4, table.points.shape[1]), dtype=np.int64)
-    kernels.moments(table.points, plain.shift, plain.scale, plain.low_scale, sums)
+    kernels.moments(table.points, plain.shift, plain.scale, root_scale, plain.low_scale, sums)
     comm.allreduce_sum(sums)
     mean = (sums[0] + sums[1] / plain.low_scale) / plain.scale / used[0]
-    square = (sums[2] + sums[3] / plain.low_scale) / (plain.scale * 2.0**-31) ** 2
+    square = (sums[2] + sums[3] / plain.low_scale) / (plain.scale * root_scale) ** 2
     variance = np.maximum(square / used[0] - mean * mean, 0.0)
-    to_shift = np.empty(len(table.points))
-    kernels.squared_distances(
-        table.points, grid.shift[np.newaxis], np.zeros(len(table.points), dtype=np.int32), to_shift
-    )
-    squares = exact_sum(to_shift * table.weights if len(table.weights) else to_shift, table.rows, comm)
+    squares = exact_sum(table.weighted(lambda run: table.distances_to(grid.shift, run)), table.rows, comm)
     return Survey(grid, float(variance.mean()), squares)

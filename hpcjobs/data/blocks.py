@@ -24,7 +24,8 @@ class BlockFile(io.RawIOBase):
         self._descriptor = -1
         self._position = 0
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # Without O_NONBLOCK a pipe would keep us waiting for somebody to write into it.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             self.size = os.fstat(self._descriptor).st_size
             found = read_record(self._descriptor, path)
         except FileNotFoundError:
@@ -33,6 +34,8 @@ class BlockFile(io.RawIOBase):
             raise DataError(f"{path}: this is a folder; name an HDF5 file in it") from None
         except PermissionError:
             raise DataError(f"{path}: no permission to read it; ask its owner, or run `chmod u+r`") from None
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
         except BaseException:
             self.close()
             raise
@@ -46,7 +49,7 @@ class BlockFile(io.RawIOBase):
         if self.record is None:
             self._read_exactly(offset, view)
             return
-        end = USER_BLOCK + self.record.length
+        end = USER_BLOCK + self.record.length  # the leaves that follow are no data
         position, stop = offset, offset + len(view)
         while position < stop:
             if position < USER_BLOCK:  # nothing for HDF5 here, so it sees zeros whatever the bytes say
@@ -55,15 +58,14 @@ class BlockFile(io.RawIOBase):
             elif position >= end:
                 raise DataError(f"{self.path}: a read beyond the end of the HDF5 data, at byte {position}")
             else:
-                run = self._read_in_block(position, min(stop, end), view[position - offset :])
+                run = self._read_in_block(position, min(stop, end), end, view[position - offset :])
             position += run
 
-    def _read_in_block(self, position: int, stop: int, view: memoryview) -> int:
+    def _read_in_block(self, position: int, stop: int, end: int, view: memoryview) -> int:
         """Read from `position` to the end of its block or `stop`; return how many bytes that was."""
         index = (position - USER_BLOCK) // BLOCK
         first = USER_BLOCK + index * BLOCK
-        assert self.record is not None
-        last = min(first + BLOCK, USER_BLOCK + self.record.length)
+        last = min(first + BLOCK, end)
         run = min(stop, last) - position
         part = view[:run]
         if self._verified[index]:
@@ -93,7 +95,8 @@ class BlockFile(io.RawIOBase):
             count = os.preadv(self._descriptor, [view[done : done + LARGEST_READ]], offset + done)
             if count == 0:
                 raise DataError(
-                    f"{self.path}: ends at byte {offset + done} where {len(view) - done} more were expected: truncated"
+                    f"{self.path}: ends at byte {offset + done} where {len(view) - done} more were expected: "
+                    "truncated; restore the file from a copy"
                 )
             done += count
 

@@ -115,9 +115,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], io.TextIOWrapper]]:
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
         plain = raw if path.suffix.lower() != ".gz" else stack.enter_context(gzip.GzipFile(fileobj=raw))
-        text = io.TextIOWrapper(
-            cast(IO[bytes], plain), encoding="utf-8-sig", errors="surrogateescape", newline=""
-        )
+        text = io.TextIOWrapper(cast(IO[bytes], plain), encoding="utf-8-sig", errors="surrogateescape", newline="")
         yield raw, stack.enter_context(text)
 
 
@@ -135,12 +133,13 @@ def _delimiter(path: Path) -> str:
 
 def _looks_like_header(path: Path, rows: list[list[str]]) -> bool:
     """A header has text where numbers follow. Numbers beside text in both rows could be either: we ask."""
-    text = [column for column, field in enumerate(rows[0]) if number(field) is None or not field.strip()]
+    text = [column for column, field in enumerate(rows[0]) if number(field) is None]
+    blank = sum(not field.strip() for field in rows[0])  # pandas leaves the name of its index blank
     if not text:
         return False
     second = dict(enumerate(rows[1] if len(rows) > 1 else []))
     below = [second.get(column, "").strip() for column in text]
-    if len(text) == len(rows[0]) or any(field and number(field) is not None for field in below):
+    if len(text) + blank == len(rows[0]) or any(field and number(field) is not None for field in below):
         return True
     raise DataError(
         f"{path}: its first row has both text ({rows[0][text[0]]!r}) and numbers, as the second one has: "

@@ -1,6 +1,7 @@
 """Gaussian blobs: data with a known answer, of any size, the same bytes from any number of ranks.
 
-Only raw words of Philox and arithmetic of our own choosing enter: NumPy may change what its `Generator` draws.
+Only raw words of Philox and arithmetic of our own choosing enter: NumPy may change what its `Generator`
+draws.
 """
 
 import math
@@ -88,7 +89,7 @@ def generate_blobs(
     force: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Write `rows` points around `centres` centres, the true answer in `/data/y` and `/data/centre`. Collective.
+    """Write `rows` points around `centres` centres; the answer is in `/data/y`, `/data/centre`. Collective.
 
     Every row depends on `seed` and its position alone; `progress` hears (rows done, rows) of this rank.
     """
@@ -116,8 +117,8 @@ def generate_blobs(
         "/data/centre": Variable(("blob", "feature"), blobs.means(), "centre of the blob"),
     }
     title = f"{rows} rows x {columns} features around {centres} centres"
-    recipe = f"--rows {rows} --columns {columns} --centres {centres} --seed {seed} --dtype {dtype} --spread {spread!r}"
-    source = f"hpcjobs data generate blobs {recipe}"
+    size = f"--rows {rows} --columns {columns} --centres {centres}"
+    source = f"hpcjobs data generate blobs {size} --seed {seed} --dtype {dtype} --spread {spread!r}"
     write_file(out, Contents("input", title, variables, attributes={"source": source}), comm)
 
 

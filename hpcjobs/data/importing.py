@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from hpcjobs.data import arrays, delimited
 from hpcjobs.data.blocks import BlockFile
-from hpcjobs.data.parsing import open_text
+from hpcjobs.data.examples import resolve
 from hpcjobs.data.schema import Contents, Rows, Variable, rows_of, texts
 from hpcjobs.data.source import split_name
 from hpcjobs.data.table import Blocks, ImportOptions, Progress, Table, refuse_existing
+from hpcjobs.data.texttable import open_text
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import DataError, SettingsError
 
@@ -60,7 +61,9 @@ def import_table(
     """
     options = options or ImportOptions()
     options.check()
+    source = resolve(source)
     path, kind = _recognise(source)
+    before = _state(path)
     if out.exists() and out.samefile(path):
         raise SettingsError(f"{out}: is the source itself; name another file to write")
     refuse_existing(out, options.force)
@@ -69,7 +72,8 @@ def import_table(
     else:
         table = arrays.open_array(source, path, options, progress)
     title = f"{path.name}: {table.rows} rows x {table.columns} features"
-    write_file(out, Contents("input", title, _variables(table, path), attributes={"source": path.name}))
+    contents = Contents("input", title, _variables(table, path), attributes={"source": path.name})
+    write_file(out, contents, before_rename=lambda: _refuse_change(path, before))
     with BlockFile(out) as written:
         digest = written.record.root if written.record else ""
     return ImportReport(
@@ -87,7 +91,7 @@ def import_table(
 
 def _recognise(source: str) -> tuple[Path, str]:
     """The file that `source` names and whether it holds text or an array, by its ending."""
-    path, _ = split_name(source)
+    path, name = split_name(source)
     try:
         mode = path.stat().st_mode
         with path.open("rb"):
@@ -100,12 +104,26 @@ def _recognise(source: str) -> tuple[Path, str]:
         raise DataError(f"{path}: no permission to read it; ask its owner, or run `chmod u+r`") from None
     if not stat.S_ISREG(mode):
         raise DataError(f"{path}: not a plain file; it is read more than once, so save it to a file first")
-    if path.name.lower().removesuffix(".gz").endswith(delimited.SUFFIXES):
+    text = path.name.lower().removesuffix(".gz").endswith(delimited.SUFFIXES)
+    if name is not None and (text or path.suffix.lower() == ".npy"):
+        raise DataError(f"{path}: holds one table without a name; leave `:{name}` out")
+    if text:
         return path, "text"
     if path.suffix.lower() in arrays.SUFFIXES:
         return path, "array"
     known = ", ".join((*delimited.SUFFIXES, *arrays.SUFFIXES))
     raise DataError(f"{path}: unknown kind of file {path.suffix!r}; known: {known}; .gz of the first three")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What differs once another program has written the file: size and time."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _refuse_change(path: Path, before: tuple[int, int]) -> None:
+    if _state(path) != before:
+        raise DataError(f"{path}: changed while it was read; import it again when nobody writes it")
 
 
 def _variables(table: Table, path: Path) -> dict[str, Variable]:
@@ -120,11 +138,7 @@ def _variables(table: Table, path: Path) -> dict[str, Variable]:
         variables["/data/id"] = Variable(("id",), numbers, "row of the source, counted from 0")
     else:
         held = rows_of(table.identities, table.rows, 0)
-        meaning = (
-            "row of the source, counted from 0"
-            if table.identity_kind == "row number"
-            else "identity of the row"
-        )
+        meaning = "row of the source, counted from 0" if table.identity_kind == "row number" else "identity of the row"
         variables["/data/id"] = Variable(("id",), held, meaning)
     if table.target:
         values = rows(table.target.dtype, (), table.target.blocks)

@@ -13,8 +13,6 @@ from hpcjobs.errors import DataError
 
 LONGEST_ATTRIBUTE = 2**16
 ROOT_ATTRIBUTES = ("kind", "job", "title", "created", "run_uuid", "complete", "source", "result_digest")
-# What h5py raises when libhdf5 meets metadata it cannot make sense of.
-H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 def describe_file(path: Path) -> dict[str, Any]:
@@ -22,19 +20,16 @@ def describe_file(path: Path) -> dict[str, Any]:
 
     A data set that we would refuse to read is listed with its `problem`; links are not followed.
     """
-    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
-        try:
-            return {
-                "file": str(path),
-                "size": raw.size,
-                "schema": _attribute(file, "hpcjobs_schema"),
-                **{name: _attribute(file, name) for name in ROOT_ATTRIBUTES},
-                "record": raw.record is not None,
-                "file_digest": raw.record.root if raw.record else None,
-                "datasets": [_dataset(*found, path, raw.size) for found in safety.datasets(file, path)],
-            }
-        except H5PY_ERRORS as error:
-            raise DataError(f"{path}: its HDF5 metadata are damaged ({error}); restore a copy") from None
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
+        return {
+            "file": str(path),
+            "size": raw.size,
+            "schema": _attribute(file, "hpcjobs_schema"),
+            **{name: _attribute(file, name) for name in ROOT_ATTRIBUTES},
+            "record": raw.record is not None,
+            "file_digest": raw.record.root if raw.record else None,
+            "datasets": [_dataset(*found, path, raw.size) for found in safety.datasets(file, path)],
+        }
 
 
 def verify_file(path: Path) -> dict[str, Any]:
@@ -56,10 +51,8 @@ def verify_file(path: Path) -> dict[str, Any]:
             if raw.record is None:
                 message = "another program wrote this file, so it keeps no digest: nothing to verify"
                 return {**report, "message": message}
-            try:
+            with safety.parsing(path):
                 report["result_digest"] = _checked_result(file, path, raw.size)
-            except H5PY_ERRORS as error:
-                raise DataError(f"{path}: its result cannot be read ({error}); restore a copy") from None
     result = " and the result" if report["result_digest"] else ""
     return {**report, "message": f"whole: all {blocks} blocks{result} are as they were written"}
 
@@ -68,7 +61,10 @@ def _checked_result(file: h5py.File, path: Path, size: int) -> str | None:
     """The digest of `/result`, recomputed and found to be the one in the root attribute."""
     if file.get("result", getlink=True) is None:
         return None
-    for name, dataset in safety.datasets(safety.get(file, path, "/result"), path):
+    result = safety.get(file, path, "/result")
+    if not isinstance(result, h5py.Group):
+        raise DataError(f"{path}: /result is no group; it was changed after the run wrote it")
+    for name, dataset in safety.datasets(result, path):
         safety.check_dataset(dataset, path, f"/result{name}", size)
     recorded = _attribute(file, "result_digest")
     computed = result_digest(file)

@@ -1,23 +1,18 @@
-"""From records to blocks of numbers: bad rows are found, named by line, and refused or skipped.
-
-The file is read in passes of bounded memory: one learns what there is (rows, ids, kind of the target), one gives
-the features, one the target if there is any. Ids alone are held in memory, to see that none stands twice.
-"""
+"""From records to blocks of numbers: bad rows are found, named by line, and refused or skipped."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.data.columns import Columns, TargetKind, choose, identities
-from hpcjobs.data.delimited import Delimited, number, open_delimited, text_problem
-from hpcjobs.data.table import ImportOptions, Progress, Table, Target, check_unique, representable
+from hpcjobs.data.columns import Columns
+from hpcjobs.data.delimited import Delimited, number, text_problem
+from hpcjobs.data.table import representable
 from hpcjobs.errors import DataError
 
 ROWS_AT_A_TIME = 2**16
@@ -40,13 +35,16 @@ class Block:
 
 @dataclass
 class BadRows:
-    """How many rows were bad and why the first few were."""
+    """How many rows were bad, why the first few were, and in which features text stood, over all blocks."""
 
+    rows: int = 0  # good and bad
     count: int = 0
     first: list[str] = field(default_factory=list)
+    texts: Counter[int] = field(default_factory=Counter)  # column: rows that hold text there
 
-    def add(self, found: list[tuple[int, str]]) -> None:
-        """Take the bad rows of one block: line and reason."""
+    def add(self, rows: int, found: list[tuple[int, str]]) -> None:
+        """Take one block of `rows` rows: line and reason of the bad ones."""
+        self.rows += rows
         self.count += len(found)
         self.first += [f"line {line}: {reason}" for line, reason in sorted(found)[: NAMED - len(self.first)]]
 
@@ -85,14 +83,13 @@ class Parser:
         x = np.empty((len(batch), len(features)))
         good: list[tuple[int, int, list[str]]] = []  # source row, line, fields
         found: list[tuple[int, str]] = []
-        texts: Counter[int] = Counter()
         for source_row, (line, row) in batch:
             if len(row) != self.text.width:
                 found.append((line, f"found {len(row)} fields, expected {self.text.width}"))
                 continue
             values, wrong = _numbers(pick(row))
             if wrong:
-                texts.update(wrong)
+                bad.texts.update(features[position] for position in wrong)
                 column = features[wrong[0]]
                 name = self.text.name(column)
                 found.append((line, f"column {name} holds {row[column]!r}, expected a number"))
@@ -101,8 +98,6 @@ class Parser:
             else:
                 x[len(good)] = values
                 good.append((source_row, line, row))
-        mostly = [features[position] for position, count in texts.items() if 2 * count > len(batch)]
-        self._refuse_text_columns(batch, mostly)
         x = x[: len(good)]
         if self.dtype != x.dtype and numeric:
             fits = representable(x, self.dtype)
@@ -113,7 +108,8 @@ class Parser:
                 found.append((good[index][1], f"column {name} holds {value:g}, not a {self.dtype} value"))
             x = x[keep].astype(self.dtype)
             good = [good[index] for index in keep]
-        bad.add(found)
+        bad.add(len(batch), found)
+        self._refuse_text_columns(batch, bad)
         return Block(
             x,
             np.array([entry[0] for entry in good], dtype=np.int64),
@@ -133,75 +129,19 @@ class Parser:
             return f"its target is {problem}"
         return ""
 
-    def _refuse_text_columns(self, batch: Batch, columns: list[int]) -> None:
-        """A column that is mostly text is no feature, whatever is done with bad rows."""
+    def _refuse_text_columns(self, batch: Batch, bad: BadRows) -> None:
+        """A column that has been mostly text so far is no feature, whatever is done with bad rows."""
+        columns = [column for column, count in bad.texts.items() if 2 * count > bad.rows]
         if not columns:
             return
         names = ", ".join(self.text.name(column) for column in columns[:NAMED])
         line, row = next(entry for _, entry in batch if len(entry[1]) == self.text.width)
         hint = f" If {self.text.delimiter!r} does not separate the fields, say --delimiter."
         raise DataError(
-            f"{self.text.path}: text in {len(columns)} of {self.text.width} columns ({names}), e.g. "
-            f"{row[columns[0]]!r} in line {line}, where features are numbers. Name such a column with --id or "
-            f"--target, or list the columns to take with --columns.{hint * (self.text.width == 1)}"
+            f"{self.text.path}: text in {len(columns)} of {self.text.width} columns ({names}), "
+            f"e.g. {row[columns[0]]!r} in line {line}, where features are numbers. Name such a column with "
+            f"--id or --target, or list the columns to take with --columns.{hint * (self.text.width == 1)}"
         )
-
-
-def open_text(path: Path, options: ImportOptions, progress: Progress) -> Table:
-    """The table (rows, features) that a delimited text file holds, after one pass through it."""
-    text = open_delimited(path, options)
-    columns = choose(text, options)
-    parser = Parser(text, columns, np.dtype(options.dtype or "float64"), options.bad_rows == "skip")
-    size = path.stat().st_size
-    passes = 2 if columns.target is None else 3
-
-    def position(finished: int) -> Callable[[int], None]:
-        return lambda at: progress(finished * size + min(at, size), passes * size)
-
-    kind = TargetKind(f"{path}: column {text.name(columns.target or 0)}")
-    rows, skipped = 0, 0
-    numbers: list[NDArray[np.int64]] = []
-    names: list[str] = []
-    for block in parser.blocks(position(0), numeric=False):
-        rows += len(block.numbers)
-        skipped += block.skipped
-        names += block.identities
-        if parser.skip and columns.identity is None:
-            numbers.append(block.numbers)
-        if columns.target is not None:
-            kind.learn(block.targets)
-    if rows == 0:
-        raise DataError(f"{path}: holds no good row of data" + " after its header" * bool(text.names))
-    target = Target(
-        kind.name(),
-        kind.dtype(),
-        lambda: (kind.values(block.targets) for block in parser.blocks(position(2), numeric=False)),
-        kind.class_names(),
-    )
-    table = Table(
-        rows,
-        len(columns.features),
-        parser.dtype,
-        lambda: (block.x for block in parser.blocks(position(1), numeric=True)),
-        np.concatenate(numbers) if numbers else None,
-        target=None if columns.target is None else target,
-        feature_names=tuple(text.names[column] for column in columns.features) if text.names else (),
-        skipped=skipped,
-    )
-    return table if columns.identity is None else _identified(table, text, columns.identity, names)
-
-
-def _identified(table: Table, text: Delimited, column: int, names: list[str]) -> Table:
-    """The table with its ids, once it is seen that none stands twice."""
-
-    def describe(first: int, second: int) -> str:
-        good = (entry for entry in text.records() if len(entry[1]) == text.width)
-        lines = [line for line, row in good if row[column].strip() == names[first]]
-        return f"{text.path}: lines {', '.join(map(str, lines[:NAMED]))}"
-
-    found = identities(names)
-    check_unique(found, describe)
-    return replace(table, identities=found, identity_kind="text" if found.dtype.kind == "S" else "integer")
 
 
 def _picker(columns: tuple[int, ...]) -> Callable[[list[str]], Sequence[str]]:

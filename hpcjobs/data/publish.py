@@ -4,11 +4,13 @@ A name without `.tmp` is complete or is not there; on any error the old file sta
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hpcjobs.errors import DataError
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator, on_all, on_root
 
 
@@ -22,19 +24,24 @@ def publish(
 ) -> Iterator[Path]:
     """Yield a temporary name beside `path` for all ranks to write to; on success it becomes `path`.
 
-    Collective. `before_rename` runs on rank 0 at the last moment (the lease looks there whether the run folder is
-    still ours). With `durable`, bytes and name are on the disk when this returns (fsync of file and folder).
+    Collective. `before_rename` runs on rank 0 at the last moment (the lease looks there whether the folder is
+    still ours). With `durable`, bytes and name are on the disk on return (fsync of file and folder).
     """
     comm = communicator or SerialCommunicator()
-    temporary = on_root(comm, lambda: _create(path))
+    try:
+        temporary = on_root(comm, lambda: _create(path))
+    except OSError as error:
+        raise _explained(path, error) from None
     try:
         yield temporary
         if durable:
             on_all(comm, lambda: _fsync(temporary))
         on_root(comm, lambda: _rename(temporary, path, before_rename, durable))
-    except BaseException:
+    except BaseException as error:
         if comm.rank == 0:
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _explained(path, error) from None
         raise
 
 
@@ -49,6 +56,20 @@ def write_at(descriptor: int, offset: int, view: memoryview) -> None:
     done = 0
     while done < len(view):
         done += os.pwrite(descriptor, view[done : done + 2**30], offset + done)
+
+
+def _explained(path: Path, error: OSError) -> DataError:
+    advice = {
+        errno.ENOSPC: "free some space on that disk",
+        errno.EDQUOT: "your quota there is used up: free some space",
+        errno.EACCES: "make the folder writable",
+        errno.EROFS: "that file system is read-only: choose another place",
+        errno.ENOENT: "make the folder first",
+    }
+    todo = advice.get(error.errno or 0, "see to that disk")
+    kept = "the file of that name stays as it was" if path.exists() else "nothing was left there"
+    why = os.strerror(error.errno) if error.errno else error
+    return DataError(f"{path}: cannot be written: {why}; {kept}; {todo}, then try again")
 
 
 def _create(path: Path) -> Path:

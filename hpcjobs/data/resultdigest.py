@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-ROWS_AT_A_TIME = 2**20
+BYTES_AT_A_TIME = 2**24
 
 
 def result_digest(file: h5py.File) -> str:
@@ -30,8 +30,10 @@ def result_digest(file: h5py.File) -> str:
         if dataset.shape == ():
             digest.update(little_endian(np.asarray(dataset[()])).tobytes())
             continue
-        for start in range(0, dataset.shape[0], ROWS_AT_A_TIME):
-            digest.update(little_endian(dataset[start : start + ROWS_AT_A_TIME]).data)
+        row_bytes = int(np.prod(dataset.shape[1:], dtype=object)) * dataset.dtype.itemsize
+        step = max(1, BYTES_AT_A_TIME // max(1, row_bytes))
+        for start in range(0, dataset.shape[0], step):
+            digest.update(little_endian(dataset[start : start + step]).tobytes())
     return digest.hexdigest()
 
 

@@ -4,6 +4,7 @@ Plain h5py follows external links, external raw storage and virtual data sets, a
 declares terabytes; loaders that trusted it needed CVE-2026-1669 and its follow-ups.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,30 +12,60 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hpcjobs.data.blocks import BlockFile
+from hpcjobs.data.record import USER_BLOCK
 from hpcjobs.errors import DataError, nearest
 
 MOST_OBJECTS = 100_000
 DEEPEST = 64
 # A data set may declare this many bytes without having stored a thousandth of them.
 FREE_DECLARATION = 2**32
-KNOWN_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
+KNOWN_FILTERS = {
+    1: "gzip",
+    2: "shuffle",
+    3: "fletcher32",
+    4: "szip",
+    5: "nbit",
+    6: "scaleoffset",
+    32000: "lzf",
+}
 
 
-def open_hdf5(file: Any, path: Path) -> h5py.File:
-    """Open a file object with h5py, saying plainly when it is no HDF5 file."""
+# What h5py raises when libhdf5 meets metadata it cannot make sense of.
+H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+
+
+@contextlib.contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Say plainly that metadata are damaged where h5py raises one of its many errors."""
     try:
-        return h5py.File(file, "r")
-    except OSError as error:
+        yield
+    except H5PY_ERRORS as error:
+        raise DataError(f"{path}: its HDF5 metadata are damaged ({error}); restore a copy") from None
+
+
+def open_hdf5(raw: BlockFile, path: Path) -> h5py.File:
+    """Open a file with h5py, saying plainly when it is no HDF5 file, or one of ours that lost its record."""
+    try:
+        file = h5py.File(raw, "r")
+    except H5PY_ERRORS as error:
         raise DataError(
-            f"{path}: not a readable HDF5 file ({error}); "
-            "`hpcjobs data import` turns CSV, TSV, .npy and .npz into one"
+            f"{path}: not a readable HDF5 file ({error}); `hpcjobs data import` turns CSV, TSV, .npy and .npz into one"
         ) from None
+    with parsing(path):
+        lost = raw.record is None and file.userblock_size == USER_BLOCK and "hpcjobs_schema" in file.attrs
+    if lost:
+        file.close()
+        raise DataError(f"{path}: the commit record in its user block is gone; restore the file from a copy")
+    return file
 
 
 def get(file: h5py.File, path: Path, name: str) -> Any:
     """The object at `name`, reached by hard links only."""
     item: Any = file
     walked = ""
+    if not name.strip("/"):
+        return item
     for part in name.strip("/").split("/"):
         if not isinstance(item, h5py.Group):
             raise DataError(f"{path}: {walked} is a data set, so there is nothing at {name}")
@@ -57,26 +88,27 @@ def refuse_link(link: Any, path: Path, name: str) -> None:
 
 def datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]:
     """Every data set reached by hard links, in name order; links are passed over, monsters refused."""
-    waiting: list[tuple[str, h5py.Group]] = [("", file)]
+    waiting: list[tuple[str, Any]] = [("", file)]
     seen = 0
     while waiting:
-        prefix, group = waiting.pop()
-        for part in sorted(group):
-            seen += 1
-            if seen > MOST_OBJECTS or prefix.count("/") > DEEPEST:
-                raise DataError(f"{path}: more than {MOST_OBJECTS} objects, or groups nested over {DEEPEST} deep")
-            if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-                continue
-            item = group[part]
-            if isinstance(item, h5py.Group):
-                waiting.append((f"{prefix}/{part}", item))
-            elif isinstance(item, h5py.Dataset):
-                yield f"{prefix}/{part}", item
+        name, item = waiting.pop()
+        if isinstance(item, h5py.Dataset):
+            yield name, item
+        if not isinstance(item, h5py.Group):
+            continue
+        seen += len(item)
+        if seen > MOST_OBJECTS or name.count("/") > DEEPEST:
+            raise DataError(f"{path}: more than {MOST_OBJECTS} objects, or groups nested over {DEEPEST} deep")
+        for part in sorted(item, reverse=True):
+            if isinstance(item.get(part, getlink=True), h5py.HardLink):
+                waiting.append((f"{name}/{part}", item[part]))
 
 
 def check_dataset(dataset: h5py.Dataset, path: Path, name: str, size: int) -> None:
     """Refuse storage outside the file, unknown filters, objects, and sizes the file cannot hold."""
     where = f"{path}:{name}"
+    if dataset.shape is None:
+        raise DataError(f"{where}: holds nothing (a null data set)")
     properties = dataset.id.get_create_plist()
     if properties.get_external_count():
         raise DataError(f"{where}: its bytes lie in another file (external storage); copy them into one file")

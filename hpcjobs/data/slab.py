@@ -15,7 +15,7 @@ from hpcjobs.errors import DataError
 from hpcjobs.parallel.communicator import Communicator, on_all, on_root
 from hpcjobs.parallel.shards import Shards
 
-# Rows are dealt to ranks in at most so many fixed pieces, which also are the leaves of a foreign file's digest.
+# Rows are dealt to ranks in at most so many fixed pieces, the leaves of the digest of a foreign file too.
 PIECES = 16384
 ROWS_AT_A_TIME = 2**18
 NAMED = 5
@@ -50,7 +50,7 @@ def read_slab(source: Source, communicator: Communicator) -> Slab:
 
 
 def _content_digest(shards: Shards, rows: NDArray[Any], start: int, communicator: Communicator) -> str:
-    """Digest of a source that carries none: SHA-256 over the digests of its fixed pieces, on any number of ranks."""
+    """Digest of a source that carries none: SHA-256 over those of its fixed pieces, on any ranks."""
     leaves = []
     for index in shards.owned(communicator.rank, communicator.size):
         span = shards.shard(index)
@@ -60,7 +60,7 @@ def _content_digest(shards: Shards, rows: NDArray[Any], start: int, communicator
 
 
 def identities(source: Source, communicator: Communicator) -> Variable:
-    """The `/data/id` of this rank's rows, or their numbers where the source has none, as a coordinate of results."""
+    """The `/data/id` of this rank's rows, or numbers where there is none, as a coordinate of results."""
     span = shards_of(source).rows(communicator.rank, communicator.size)
     if source.id_name is None:
         numbers = Rows(source.rows, span.start, np.dtype(np.int64), (), lambda: _numbers(span.start, span.stop))
@@ -71,11 +71,13 @@ def identities(source: Source, communicator: Communicator) -> Variable:
         with Reader(ids) as reader:
             yield from reader.blocks(span.start, span.stop, ROWS_AT_A_TIME)
 
-    return Variable(("id",), Rows(source.rows, span.start, ids.dtype, (), blocks), "row identity carried from the source")
+    return Variable(
+        ("id",), Rows(source.rows, span.start, ids.dtype, (), blocks), "row identity carried from the source"
+    )
 
 
 def refuse_rows(source: Source, wrong: NDArray[np.int64], what: str, advice: str, communicator: Communicator) -> None:
-    """Stop when any rank found wrong rows (global numbers), naming the first by their identity. Collective."""
+    """Stop when any rank found wrong rows (global numbers); name the first by their identity. Collective."""
     found = communicator.allgather_object((len(wrong), [int(row) for row in wrong[:NAMED]]))
     total = sum(count for count, _ in found)
     if total == 0:

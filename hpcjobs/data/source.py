@@ -1,7 +1,7 @@
 """A table of rows in an HDF5 file: found and checked by rank 0, read by every rank.
 
-`FILE.h5:/path` names a data set; without `:/path` it is `/data/x` of our own schema, or the file's only data set
-of fitting shape.
+`FILE.h5:/path` names a data set; without `:/path` it is `/data/x` of our own schema, or the file's only data
+set of fitting shape.
 """
 
 from collections.abc import Iterator
@@ -71,28 +71,38 @@ def locate_ids(source: Source) -> Source:
 
 
 def _locate(path: Path, name: str | None, dimensions: int, kinds: str) -> Source:
-    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
         if name is None:
             name = _default_name(file, path, dimensions)
         dataset = safety.get(file, path, name)
+        if isinstance(dataset, h5py.Datatype):
+            raise DataError(f"{path}: {name} is a type, no data set")
         if not isinstance(dataset, h5py.Dataset):
             found = ", ".join(f"{name.rstrip('/')}/{part}" for part in list(dataset)[:5]) or "nothing"
             raise DataError(f"{path}: {name} is a group (it holds {found}); name a data set in it")
         safety.check_dataset(dataset, path, name, raw.size)
         _check_shape(dataset, f"{path}:{name}", dimensions, kinds)
-        plain = dataset.dtype.isnative and dataset.chunks is None
         status = path.stat()
         return Source(
             file=path.absolute(),
             name=name,
             shape=tuple(dataset.shape),
-            dtype=dataset.dtype,
-            offset=dataset.id.get_offset() if plain else None,
+            dtype=dataset.dtype.newbyteorder("="),
+            offset=dataset.id.get_offset() if _plain(dataset) else None,
             size=status.st_size,
             modified=status.st_mtime_ns,
             digest=raw.record.root if raw.record else "",
             id_name=_id_name(file, path, name, dataset.shape[0]),
         )
+
+
+def _plain(dataset: h5py.Dataset) -> bool:
+    """Whether the bytes in the file are those of a NumPy array here: in one piece, of the very same type.
+
+    Big-endian numbers, integers of odd precision and text padded with blanks are not: libhdf5 converts them.
+    """
+    here = h5py.h5t.py_create(dataset.dtype.newbyteorder("="), logical=True)
+    return dataset.chunks is None and bool(dataset.id.get_type().equal(here))
 
 
 def _default_name(file: h5py.File, path: Path, dimensions: int) -> str:
@@ -137,7 +147,7 @@ def _id_name(file: h5py.File, path: Path, name: str, rows: int) -> str | None:
 
 
 class Reader:
-    """Rows of one source, read by one rank: straight from the file where they are contiguous, else by h5py."""
+    """Rows of one source, read by one rank: straight from the file where contiguous, else by h5py."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -159,7 +169,7 @@ class Reader:
             self._file = safety.open_hdf5(self._raw, self.source.file)
         try:
             out[...] = self._file[self.source.name][start : start + len(out)]
-        except OSError as error:
+        except safety.H5PY_ERRORS as error:
             raise DataError(f"{self.source}: rows {start} to {start + len(out)} cannot be read: {error}") from None
 
     def blocks(self, start: int, stop: int, rows: int) -> Iterator[NDArray[Any]]:
@@ -184,4 +194,4 @@ class Reader:
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data

@@ -13,9 +13,13 @@ from hpcjobs.errors import SettingsError, nearest
 
 def names() -> list[str]:
     """Every job that can be named without a file."""
-    ours = [module.name for module in pkgutil.iter_modules(__path__)]
     theirs = [point.name for point in importlib.metadata.entry_points(group="hpcjobs.jobs")]
-    return sorted({*ours, *theirs})
+    return sorted({*_ours(), *theirs})
+
+
+def canonical(name: str) -> str:
+    """The name under which a run keeps its job: the file of ./file.py:Name as an absolute path."""
+    return str(Path(name).absolute()) if ".py" in name else name
 
 
 def find(name: str) -> Any:
@@ -23,7 +27,7 @@ def find(name: str) -> Any:
     job: Any
     if ".py:" in name or name.endswith(".py"):
         job = _from_file(name)
-    elif name in [module.name for module in pkgutil.iter_modules(__path__)]:
+    elif name in _ours():
         job = importlib.import_module(f"{__name__}.{name}")
     else:
         points = importlib.metadata.entry_points(group="hpcjobs.jobs", name=name)
@@ -32,8 +36,15 @@ def find(name: str) -> Any:
         job = next(iter(points)).load()
     for needed in ("Settings", "run"):
         if not hasattr(job, needed):
-            raise SettingsError(f"{name}: not a job: it has no {needed!r} (a job has `Settings` and `run(settings, context)`)")
+            raise SettingsError(
+                f"{name}: not a job: it has no {needed!r} (a job has `Settings` and `run(settings, context)`)"
+            )
     return job
+
+
+def _ours() -> list[str]:
+    """The modules of this folder; a leading underscore marks what jobs share."""
+    return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
 
 
 def _from_file(name: str) -> Any:

@@ -1,7 +1,8 @@
 """How a kernel finds its twin: by the type of its first array.
 
-The function under `@kernel` is the definition, in NumPy. For NumPy arrays the Numba function of the same name in
-`kernels/cpu/` runs instead. `HPCJOBS_KERNELS=reference` runs the definitions themselves: slow, for comparison.
+The function under `@kernel` is the definition, in NumPy. For NumPy arrays the Numba function of the same name
+in `kernels/cpu/` runs instead. `HPCJOBS_KERNELS=reference` runs the definitions themselves: slow, for
+comparison.
 """
 
 import functools
@@ -32,7 +33,8 @@ class Kernel(Generic[P, R]):
         """The implementation that runs for arrays of this type."""
         if os.environ.get("HPCJOBS_KERNELS") == "reference":
             return self.reference
-        return _find(type(array).__module__.partition(".")[0], self._topic, self._name)
+        found: Callable[P, R] = _find(type(array).__module__.partition(".")[0], self._topic, self._name)
+        return found
 
 
 def kernel(reference: Callable[P, R]) -> Kernel[P, R]:

@@ -1,11 +1,13 @@
 """The k-means loops, defined.
 
-**The arithmetic.** The squared distance of a row x and a centre c is the float64 sum, in feature order and without
-contraction, of the float64 squares of the float64 differences x_f - c_f. The label of a row is the centre with the
-smallest such sum, the lowest number on ties. Twins may filter with anything they can bound; the labels are these.
+**The arithmetic.** The squared distance of a row x and a centre c is the float64 sum, in feature order and
+without contraction, of the float64 squares of the float64 differences x_f - c_f. The label of a row is the
+centre with the smallest such sum, the lowest number on ties. Twins may filter with anything they can bound;
+the labels are these.
 
-**Exact sums.** A sum over rows adds integers: the term t becomes rint(t * scale), and where a second lane is kept,
-rint((t * scale - rint(t * scale)) * low_scale). Integers add to the same total in any order, on any number of ranks.
+**Exact sums.** A sum over rows adds integers: the term t becomes rint(t * scale), and where a second lane is
+kept, rint((t * scale - rint(t * scale)) * low_scale). Integers add to the same total in any order, on any
+number of ranks.
 """
 
 import numpy as np
@@ -22,8 +24,8 @@ Labels = NDArray[np.int32]
 def extent(points: NDArray[np.generic], low: Floats, high: Floats, finite: NDArray[np.uint8]) -> None:
     """Smallest and largest value of each feature over the finite rows, and which rows are finite.
 
-    points (rows, features); low, high (features,) are updated in place; finite (rows,) becomes 1, 0 for a row with a
-    NaN, 2 for a row with an infinity.
+    points (rows, features); low, high (features,) are updated in place; finite (rows,) becomes 1, 0 for a row
+    with a NaN, 2 for a row with an infinity.
     """
     values = points.astype(np.float64)
     finite[:] = np.where(np.isinf(values).any(axis=1), 2, np.where(np.isnan(values).any(axis=1), 0, 1))
@@ -34,16 +36,23 @@ def extent(points: NDArray[np.generic], low: Floats, high: Floats, finite: NDArr
 
 
 @kernel
-def moments(points: NDArray[np.generic], shift: Floats, scale: Floats, low_scale: float, sums: Integers) -> None:
-    """Exact sums over rows of y = (x - shift) * scale and of its square, two lanes each.
+def moments(
+    points: NDArray[np.generic],
+    shift: Floats,
+    scale: Floats,
+    root_scale: float,
+    low_scale: float,
+    sums: Integers,
+) -> None:
+    """Exact sums over rows of y = (x - shift) * scale and of (y * root_scale) ** 2, two lanes each.
 
-    points (rows, features); shift, scale (features,); sums (4, features), added to: y high, y low, and the same of
-    (y * 2**-31) ** 2, which keeps the squares as far from overflow as the sums.
+    points (rows, features); shift, scale (features,); sums (4, features), added to: y high, y low, square
+    high, square low. `root_scale` keeps the squares as far from overflow as the sums.
     """
     for row in points:
         y = row.astype(np.float64) - shift
         _add(y * scale, low_scale, sums[0], sums[1])
-        z = y * scale * 2.0**-31
+        z = y * scale * root_scale
         _add(z * z, low_scale, sums[2], sums[3])
 
 
@@ -63,28 +72,30 @@ def assign(
     """Label every row by its nearest centre and add the rows up by label.
 
     points (rows, features); weights (rows,), or (0,) where every row weighs 1; centres (clusters, features);
-    shift, scale (features,): row x enters the sums as weight * (x - shift). Written: labels (rows,); added to:
-    sums (lanes, clusters, features) and masses (lanes, clusters), with 1 or 2 lanes. Returns how many rows the
-    filter of a twin could not decide (0 here: this is the definition).
+    shift, scale (features,): row x enters the sums as weight * (x - shift). Written: labels (rows,); added
+    to: sums (lanes, clusters, features) and masses (lanes, clusters), with 1 or 2 lanes. Returns how many
+    rows the filter of a twin could not decide (0 here: this is the definition).
     """
-    squared = np.zeros((len(points), len(centres)))
-    for feature in range(points.shape[1]):
-        difference = points[:, feature].astype(np.float64)[:, None] - centres[None, :, feature]
-        squared += difference * difference
-    labels[:] = np.argmin(squared, axis=1)  # the first of equals
+    squared = np.stack([_squared(points, centre) for centre in centres])  # (clusters, rows)
+    labels[:] = np.argmin(squared, axis=0)  # the first of equals
     for row in range(len(points)):
         weight = weights[row] if len(weights) else 1.0
         label = labels[row]
         term = weight * (points[row].astype(np.float64) - shift) * scale
         _add(term, low_scale, sums[0, label], sums[1, label] if len(sums) > 1 else None)
         mass = np.array(weight * mass_scale)
-        _add(mass, low_scale, masses[0, label : label + 1], masses[1, label : label + 1] if len(sums) > 1 else None)
+        _add(
+            mass,
+            low_scale,
+            masses[0, label : label + 1],
+            masses[1, label : label + 1] if len(sums) > 1 else None,
+        )
     return 0
 
 
 @kernel
 def squared_distances(points: NDArray[np.generic], centres: Floats, labels: Labels, out: Floats) -> None:
-    """The squared distance of every row to the centre that its label names. points (rows, features); out (rows,)."""
+    """Squared distance of every row to the centre of its label. points (rows, features); out (rows,)."""
     out[:] = 0.0
     for feature in range(points.shape[1]):
         difference = points[:, feature].astype(np.float64) - centres[labels, feature]
@@ -92,17 +103,30 @@ def squared_distances(points: NDArray[np.generic], centres: Floats, labels: Labe
 
 
 @kernel
-def closer(points: NDArray[np.generic], candidates: Floats, closest: Floats, out: Floats) -> None:
-    """What `closest` would become if a candidate were added: min(closest, squared distance).
+def narrow(points: NDArray[np.generic], centre: Floats, closest: Floats) -> None:
+    """Lower `closest` (rows,), in place, to the squared distance from one more centre (features,)."""
+    np.minimum(closest, _squared(points, centre), out=closest)
 
-    points (rows, features); candidates (trials, features); closest (rows,); out (trials, rows).
+
+@kernel
+def potentials(
+    points: NDArray[np.generic],
+    weights: Floats,
+    candidates: Floats,
+    closest: Floats,
+    scale: float,
+    sums: Integers,
+) -> None:
+    """What each candidate would leave: the exact sum of weight * min(closest, squared distance).
+
+    points (rows, features); weights (rows,), or (0,) where every row weighs 1; candidates (trials, features);
+    closest (rows,). Added to, in one lane: sums (trials,).
     """
     for trial, candidate in enumerate(candidates):
-        total = np.zeros(len(points))
-        for feature in range(points.shape[1]):
-            difference = points[:, feature].astype(np.float64) - candidate[feature]
-            total += difference * difference
-        out[trial] = np.minimum(closest, total)
+        left = np.minimum(closest, _squared(points, candidate))
+        if len(weights):
+            left = weights * left
+        sums[trial] += np.rint(left * scale).astype(np.int64).sum()
 
 
 def compile_for(dtype: np.dtype[np.generic]) -> None:
@@ -110,11 +134,21 @@ def compile_for(dtype: np.dtype[np.generic]) -> None:
     points = np.zeros((2, 2), dtype=dtype)
     one, labels = np.ones(2), np.zeros(2, dtype=np.int32)
     extent(points, one.copy(), one.copy(), np.zeros(2, dtype=np.uint8))
-    moments(points, one, one, 1.0, np.zeros((4, 2), dtype=np.int64))
+    moments(points, one, one, 1.0, 1.0, np.zeros((4, 2), dtype=np.int64))
     sums, masses = np.zeros((1, 2, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
     assign(points, np.zeros(0), np.eye(2), one, one, 1.0, 1.0, labels, sums, masses)
     squared_distances(points, np.eye(2), labels, one.copy())
-    closer(points, np.eye(2), one, np.zeros((2, 2)))
+    narrow(points, one, one.copy())
+    potentials(points, np.zeros(0), np.eye(2), one, 1.0, np.zeros(2, dtype=np.int64))
+
+
+def _squared(points: NDArray[np.generic], centre: Floats) -> Floats:
+    """Squared distances (rows,) to one centre (features,)."""
+    total = np.zeros(len(points))
+    for feature in range(points.shape[1]):
+        difference = points[:, feature].astype(np.float64) - centre[feature]
+        total += difference * difference
+    return total
 
 
 def _add(scaled: Floats, low_scale: float, high: Integers, low: Integers | None) -> None:

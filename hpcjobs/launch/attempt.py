@@ -1,6 +1,7 @@
 """One attempt at a run, in this process, as one rank of however many there are."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,75 +10,58 @@ from hpcjobs.errors import UserError
 from hpcjobs.jobs import find as find_job
 from hpcjobs.parallel.census import take_census
 from hpcjobs.parallel.communicator import Communicator, on_root
-from hpcjobs.runs import lease as leases
 from hpcjobs.runs import outcome
-from hpcjobs.runs.checkpoint import result_attributes
 from hpcjobs.runs.context import Context, Stopped
 from hpcjobs.runs.folder import RunFolder
-from hpcjobs.runs.lease import Lease
+from hpcjobs.runs.lease import Lease, take
+from hpcjobs.runs.progress import say
 from hpcjobs.runs.stopping import Stop
+from hpcjobs.runs.story import finished
 
-Attempts = list[dict[str, Any]]
 
-
-def attempt(folder: RunFolder, communicator: Communicator) -> int:
+def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
     """Start or continue the run in `folder`; returns the exit code that all ranks agree on. Collective."""
-    stop = Stop()
+    stop.listen()
     census = take_census(communicator)
     wish = on_root(communicator, folder.read_settings)
     job = find_job(wish["job"])
     settings = msgspec.convert(wish["settings"], job.Settings)
-    if finished(folder, wish, communicator):
+    speaks = communicator.rank == 0
+    if on_root(communicator, lambda: finished(folder, job.Settings)):
+        say(f"already done: {folder.result}", speaks)
         return outcome.DONE
-    lease: Lease | None = None
-    attempts: Attempts = []
+    nodes = len({entry["host"] for entry in census})
+    begun = on_root(communicator, lambda: begin(folder, communicator.size, nodes))
+    lease = Lease(folder.lease, begun[-1]["id"], beats=speaks)
+    context = Context(wish, folder, communicator, lease, stop, census, begun)
 
-    def begin() -> Attempts:
-        nonlocal lease
-        lease, begun = open_attempt(folder, communicator.size, len({entry["host"] for entry in census}))
-        return begun
-
-    attempts = on_root(communicator, begin)
-    context = Context(wish["job"], wish, folder, communicator, lease, stop, census, attempts, mpi_version(communicator))
-
-    def close(code: int, reason: str, **facts: str) -> None:
-        if lease is not None:
-            attempts[-1] |= {"ended": outcome.now(), "reason": reason}
-            outcome.write(folder, code, reason, attempts, lease.check, **facts)
-            lease.release()
+    def end(code: int, reason: str, digest: str = "") -> None:
+        begun[-1] |= {"ended": outcome.now(), "reason": reason}
+        outcome.write(folder, code, reason, begun, digest, lease.check)
+        lease.release()
 
     try:
         digest = job.run(settings, context)
+        on_root(communicator, lambda: end(outcome.DONE, "finished", digest))
     except Stopped:
-        on_root(communicator, lambda: close(outcome.STOPPED, "stopped at a checkpoint by a signal"))
-        context.progress.say(f"stopped at a checkpoint; continue with: hpcjobs resume {folder.path}")
+        on_root(communicator, lambda: end(outcome.STOPPED, f"stopped by {stop.name} at a checkpoint"))
+        say(f"stopped at a checkpoint; continue with: hpcjobs resume {folder.path}", speaks)
         return outcome.STOPPED
-    except UserError as mistake:
-        # Every rank has raised the same mistake (on_root, on_all): the run ends in good order.
-        on_root(communicator, lambda mistake=mistake: close(outcome.MISTAKE, str(mistake)))
+    except UserError as mistake:  # raised on every rank (on_root, on_all), so the run ends in good order
+        reason = str(mistake)
+        on_root(communicator, lambda: end(outcome.MISTAKE, reason) if lease.ours() else None)
         raise
-    except BaseException as error:
-        # Only this rank knows: no collective call from here on.
-        outcome.write(folder, outcome.FAILED, f"{type(error).__name__} on rank {communicator.rank}: {error}", attempts)
+    except BaseException as error:  # known to this rank only: no collective call from here on
+        reason = f"rank {communicator.rank}: {type(error).__name__}: {error}"
+        begun[-1] |= {"ended": outcome.now(), "reason": f"failed: {reason}"}
+        outcome.write(folder, outcome.FAILED, reason, begun)
         raise
-    on_root(communicator, lambda: close(outcome.DONE, "finished", digest=digest))
-    context.progress.say(f"done: {folder.result}  digest {digest[:16]}")
+    say(f"done: {folder.result}  digest {digest[:16]}", speaks)
     return outcome.DONE
 
 
-def finished(folder: RunFolder, wish: dict[str, Any], communicator: Communicator) -> bool:
-    """Whether the result of exactly these settings is there already. Collective."""
-
-    def look() -> bool:
-        if not folder.result.exists():
-            return False
-        return result_attributes(folder.result).get("settings_digest") == settings_digest(wish["settings"])
-
-    return on_root(communicator, look)
-
-
-def open_attempt(folder: RunFolder, ranks: int, nodes: int) -> tuple[Lease, Attempts]:
-    """Take the lease and list the attempts so far, one that was killed included, with this one at the end."""
+def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]:
+    """Take the lease; the attempts so far, killed ones included, with this one at the end."""
     this = {
         "job_id": os.environ.get("SLURM_JOB_ID", ""),
         "ranks": ranks,
@@ -88,9 +72,4 @@ def open_attempt(folder: RunFolder, ranks: int, nodes: int) -> tuple[Lease, Atte
         "last_step": 0,
         "reason": "running",
     }
-    lease, previous = leases.take(folder, this)
-    told: Attempts = list(folder.read_outcome().get("attempts", []))
-    killed = previous.get("attempt")
-    if killed and killed["started"] not in [known["started"] for known in told]:
-        told.append(killed | {"reason": "killed"})
-    return lease, [*told, this]
+    return take(folder, this, folder.read_outcome().get("attempts", []))

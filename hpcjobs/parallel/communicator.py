@@ -16,6 +16,7 @@ class Communicator(Protocol):
 
     rank: int
     size: int
+    library: str  # name and version of the MPI library
 
     def barrier(self) -> None: ...
 
@@ -50,18 +51,20 @@ class SerialCommunicator:
 
     rank = 0
     size = 1
+    library = "none: one process"
 
     def barrier(self) -> None:
         pass
 
     def bcast(self, array: NDArray[Any], root: int = 0) -> None:
-        pass
+        require_contiguous(array)
 
     def allreduce_sum(self, array: NDArray[np.int64]) -> None:
         require_integers(array)
+        require_contiguous(array)
 
     def allreduce_max(self, array: NDArray[Any]) -> None:
-        pass
+        require_contiguous(array)
 
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         return array[np.newaxis].copy()
@@ -86,6 +89,12 @@ def require_integers(array: NDArray[Any]) -> None:
     """Refuse a float sum over ranks: its bits would depend on how many there are."""
     if array.dtype.kind not in "iu":
         raise TypeError(f"sums over ranks are taken of integers only, not of {array.dtype}")
+
+
+def require_contiguous(array: NDArray[Any]) -> None:
+    """Refuse an array that MPI could only take as a copy: what it receives would be lost."""
+    if not array.flags.c_contiguous:
+        raise ValueError(f"MPI buffers must be contiguous, not of strides {array.strides}")
 
 
 def on_root(communicator: Communicator, action: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from hpcjobs.parallel.communicator import require_integers
+from hpcjobs.parallel.communicator import require_contiguous, require_integers
 
 # MPI 3 counts are 32-bit integers: larger buffers travel in pieces of at most this many elements.
 PIECE = 2**30
@@ -21,6 +21,7 @@ class MPICommunicator:
         self._piece = piece
         self.rank: int = self._comm.Get_rank()
         self.size: int = self._comm.Get_size()
+        self.library = MPI.Get_library_version().strip("\0").splitlines()[0].strip()
 
     def barrier(self) -> None:
         self._comm.Barrier()
@@ -68,13 +69,7 @@ class MPICommunicator:
         self._comm.Abort(code)
 
     def _pieces(self, array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        require_contiguous(array)
         flat = array.reshape(-1)
-        if not np.shares_memory(flat, array) and array.size:
-            raise ValueError("MPI buffers must be contiguous")
         for lo in range(0, flat.size, self._piece):
             yield flat[lo : lo + self._piece]
-
-
-def library_version() -> str:
-    """First line of the MPI library's own version text."""
-    return str(MPI.Get_library_version()).strip("\0").splitlines()[0].strip()

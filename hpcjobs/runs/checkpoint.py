@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,12 @@ State = dict[str, NDArray[Any]]
 
 
 def contents(
-    job: str, run_uuid: str, step: int, state: Mapping[str, NDArray[Any]], history: History, extra: Mapping[str, Variable]
+    job: str,
+    run_uuid: str,
+    step: int,
+    state: Mapping[str, NDArray[Any]],
+    history: History,
+    extra: Mapping[str, Variable],
 ) -> Contents:
     """The file of one checkpoint. `state` holds arrays of numbers that are equal on all ranks."""
     variables = {"/state/step_done": Variable((), np.array(step, dtype=np.int64), "steps done")}
@@ -33,7 +37,7 @@ def contents(
 
 def newest(folder: RunFolder) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that is whole, and a warning for each damaged one passed over."""
-    warnings = []
+    warnings: list[str] = []
     for path in sorted(folder.checkpoints.glob("step-*.h5"), reverse=True):
         try:
             with BlockFile(path) as raw:
@@ -68,18 +72,3 @@ def prune(folder: RunFolder) -> None:
     """Remove all but the newest checkpoints."""
     for path in sorted(folder.checkpoints.glob("step-*.h5"), reverse=True)[KEPT:]:
         path.unlink(missing_ok=True)
-
-
-def result_attributes(path: Path) -> dict[str, str]:
-    """Root attributes of a published result, as text."""
-    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
-        return {name: attribute_text(value) for name, value in file.attrs.items()}
-
-
-def attribute_text(value: Any) -> str:
-    """An HDF5 attribute or scalar as text."""
-    if isinstance(value, h5py.Empty):
-        return ""
-    if isinstance(value, bytes | np.bytes_):
-        return value.decode(errors="replace").strip()
-    return str(value)

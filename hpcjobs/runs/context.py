@@ -10,13 +10,14 @@ from hpcjobs.data.schema import Contents, Variable
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import RunFolderError
 from hpcjobs.parallel.communicator import Communicator, on_root
-from hpcjobs.runs import checkpoint
+from hpcjobs.runs import checkpoint, outcome
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.history import History
 from hpcjobs.runs.lease import Lease
 from hpcjobs.runs.progress import Progress
 from hpcjobs.runs.provenance import provenance
 from hpcjobs.runs.stopping import Stop, agree
+from hpcjobs.runs.timing import Timing
 
 LIVE_EVERY_S = 10.0
 
@@ -30,27 +31,24 @@ class Context:
 
     def __init__(
         self,
-        job: str,
         wish: Mapping[str, Any],
         folder: RunFolder,
         communicator: Communicator,
-        lease: Lease | None,
+        lease: Lease,
         stop: Stop,
         census: Sequence[Mapping[str, Any]],
         attempts: Sequence[dict[str, Any]],
-        mpi: str,
     ) -> None:
         self.communicator = communicator
-        self.progress = Progress(job, communicator.rank == 0)
+        self.progress = Progress(wish["job"], communicator.rank == 0)
         self.history = History()
-        self._job = job
+        self.timing = Timing()
         self._wish = wish
         self._folder = folder
         self._lease = lease
         self._stop = stop
         self._census = census
         self._attempts = attempts
-        self._mpi = mpi
         self._inputs: list[dict[str, Any]] = []
         self._recorded_inputs: dict[str, Any] = {}
         self._every_steps = 0
@@ -69,7 +67,7 @@ class Context:
         if path is None:
             return 0, {}
         step, state, self.history, self._recorded_inputs = on_root(self.communicator, lambda: checkpoint.load(path))
-        self._attempts[-1]["first_step"] = step
+        self._attempts[-1]["first_step"] = self._attempts[-1]["last_step"] = step
         self.progress.say(f"resuming after step {step}")
         return step, state
 
@@ -113,21 +111,20 @@ class Context:
 
     def publish_result(self, title: str, variables: Mapping[str, Variable]) -> str:
         """Publish `result.h5` and return its result digest."""
-        everything = dict(variables) | self.history.variables() | self._provenance()
-        content = Contents("result", title, everything, self._job, str(self._wish["run_uuid"]))
+        self._attempts[-1] |= {"ended": outcome.now(), "reason": "finished"}
+        timing = self.timing.variables(self.communicator)
+        everything = dict(variables) | self.history.variables() | self._provenance() | timing
+        content = Contents("result", title, everything, self._wish["job"], self._wish["run_uuid"])
         return self._write(content, self._folder.result, durable=True)
 
     def _contents(self, kind: str, step: int, state: Mapping[str, NDArray[Any]]) -> Contents:
         made = checkpoint.contents(
-            self._job, str(self._wish["run_uuid"]), step, state, self.history, self._provenance()
+            self._wish["job"], self._wish["run_uuid"], step, state, self.history, self._provenance()
         )
         return Contents(kind, made.title, made.variables, made.job, made.run_uuid, complete=kind != "live")
 
     def _provenance(self) -> dict[str, Variable]:
-        return provenance(self._wish["settings"], self._census, self._inputs, self._attempts, self._mpi)
+        return provenance(self._wish["settings"], self._census, self._inputs, self._attempts, self.communicator.library)
 
     def _write(self, content: Contents, path: Any, *, durable: bool) -> str:
-        check = self._lease.check if self._lease else lambda: None
-        return write_file(path, content, self.communicator, durable=durable, before_rename=check)
-
-
+        return write_file(path, content, self.communicator, durable=durable, before_rename=self._lease.check)

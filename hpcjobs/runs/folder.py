@@ -76,16 +76,27 @@ def create(path: Path | None, job: str, settings: dict[str, Any]) -> RunFolder:
             f"{made}: the run folder cannot be made: {error.strerror}; choose another with --out"
         ) from None
     folder = RunFolder(made)
-    wish = {"job": job, "settings": settings, "run_uuid": str(uuid.uuid4())}
-    publish_bytes(folder.settings, (json.dumps(wish, indent=2, sort_keys=True) + "\n").encode())
+    _write_settings(folder, {"job": job, "settings": settings, "run_uuid": str(uuid.uuid4())})
     _remember(folder)
     return folder
+
+
+def update(folder: RunFolder, settings: dict[str, Any]) -> None:
+    """Put other settings in force; whoever calls has checked that they may differ."""
+    wish = folder.read_settings()
+    if wish["settings"] != settings:
+        _write_settings(folder, wish | {"settings": settings})
+
+
+def _write_settings(folder: RunFolder, wish: dict[str, Any]) -> None:
+    publish_bytes(folder.settings, (json.dumps(wish, indent=2, sort_keys=True) + "\n").encode())
 
 
 def default_path(job: str) -> Path:
     """`./runs/<job>-<UTC time>-<4 hex>`, or the same under `$HPCJOBS_RUNS`."""
     base = Path(os.environ.get("HPCJOBS_RUNS", "runs"))
-    return base / f"{job}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    label = Path(job.rpartition(":")[2]).stem  # of /home/me/file.py:Name the Name
+    return base / f"{label}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 def find(name: str) -> RunFolder:
@@ -101,7 +112,9 @@ def find(name: str) -> RunFolder:
     if len(fitting) == 1:
         return RunFolder(fitting[0].resolve())
     if fitting:
-        raise RunFolderError(f"{name!r} begins the names of {len(fitting)} runs: {', '.join(f.name for f in fitting[:5])}")
+        raise RunFolderError(
+            f"{name!r} begins the names of {len(fitting)} runs: {', '.join(f.name for f in fitting[:5])}"
+        )
     hint = nearest(name, [link.name for link in known]) if known else "no run has been made yet"
     raise RunFolderError(f"{name}: no such run folder, and no run of that name; {hint}")
 
@@ -112,7 +125,7 @@ def _index() -> Path:
 
 
 def _remember(folder: RunFolder) -> None:
-    """Keep a link to the run, so that it can be named from anywhere. A home that cannot be written is no reason to fail."""
+    """Keep a link to the run, so that it can be named from anywhere; a home that cannot be written is no matter."""
     link = _index() / folder.path.name
     try:
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,15 @@ import platform
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hpcjobs.errors import RunFolderError
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.process import boot_id, myself, start_ticks
+
+Attempts = list[dict[str, Any]]
 
 HEARTBEAT_S = 20.0
 # An owner on another host is given up when its lease was not touched for this long.
@@ -21,54 +24,66 @@ PATIENCE_S = 5.0
 
 
 class Lease:
-    """The right of this process to write into a run folder. Use `take`; then `check` before every rename."""
+    """The right of a run to write into its folder. Use `take`; then `check` before every rename."""
 
-    def __init__(self, path: Path, token: str) -> None:
-        self.path = path
-        self.token = token
+    def __init__(self, path: Path, token: str, *, beats: bool) -> None:
+        """`beats`: this process, the one that took the lease, also keeps it alive."""
+        self._path = path
+        self._token = token
         self._released = threading.Event()
-        self._beat = threading.Thread(target=self._keep_alive, daemon=True, name="lease")
-        self._beat.start()
+        if beats:
+            threading.Thread(target=self._keep_alive, daemon=True, name="lease").start()
+
+    def ours(self) -> bool:
+        """Whether no other process has taken the folder over."""
+        return bool(_read(self._path).get("token") == self._token)
 
     def check(self) -> None:
         """Raise when another process has taken the folder over: nothing may be published any more."""
-        if _read(self.path).get("token") != self.token:
-            raise RunFolderError(f"{self.path.parent}: another process has taken this run over; this one stops")
+        if not self.ours():
+            raise RunFolderError(f"{self._path.parent}: another process has taken this run over; this one stops")
 
     def release(self) -> None:
         """Give the folder back."""
         self._released.set()
-        if _read(self.path).get("token") == self.token:
-            self.path.unlink(missing_ok=True)
+        if self.ours():
+            self._path.unlink(missing_ok=True)
 
     def _keep_alive(self) -> None:
         while not self._released.wait(HEARTBEAT_S):
             try:
-                os.utime(self.path)
+                os.utime(self._path)
             except OSError:
                 return
 
 
-def take(folder: RunFolder, attempt: dict[str, Any]) -> tuple[Lease, dict[str, Any]]:
-    """Take the lease of a folder and return it with what the last owner had written there, if that one died.
+def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, Any]]) -> Attempts:
+    """Take the lease of a folder and return all attempts at the run, this one last: its `id` is the token.
 
-    `attempt` is kept in the lease, so that the next owner can tell of an attempt that was killed. RunFolderError
-    when a living process holds it.
+    `ended` are the attempts that told how they ended; those that only the lease of a dead owner tells of were killed.
+    RunFolderError when a living process holds the folder.
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         token = secrets.token_hex(8)
+        previous = _read(folder.lease)
+        known = {told["id"] for told in ended}
+        killed = [told | {"reason": "killed"} for told in previous.get("attempts", []) if told["id"] not in known]
+        attempts = [*ended, *killed, attempt | {"id": token}]
         draft = folder.path / f".lease.{token}.tmp"
-        draft.write_text(json.dumps({"token": token, "owner": myself(), "attempt": attempt}))
+        draft.write_text(json.dumps({"token": token, "owner": myself(), "attempts": attempts}))
         try:
-            os.link(draft, folder.lease)  # fails if it exists; the lease appears with all its content
-            return Lease(folder.lease, token), {}
-        except FileExistsError:
-            previous = _read(folder.lease)
-            if not previous or not _alive(previous, folder.lease, draft):
+            if not previous:
+                os.link(draft, folder.lease)  # fails if it exists; the lease appears with all its content
+                return attempts
+            if not _alive(previous, folder.lease, draft):
                 if _take_over(folder.lease, draft, previous, token):
-                    return Lease(folder.lease, token), previous
+                    return attempts
                 continue
+        except FileExistsError:  # another process was quicker: look again
+            if time.monotonic() > deadline and not _read(folder.lease):
+                raise RunFolderError(f"{folder.lease}: unreadable; remove it if nothing runs here") from None
+            continue
         finally:
             draft.unlink(missing_ok=True)
         owner = previous["owner"]
@@ -82,11 +97,12 @@ def take(folder: RunFolder, attempt: dict[str, Any]) -> tuple[Lease, dict[str, A
 
 def _take_over(lease: Path, draft: Path, previous: dict[str, Any], token: str) -> bool:
     """Replace a dead owner's lease; of several that try, the one that claims the old token first wins."""
-    claim = lease.with_name(f".lease.{previous.get('token', 'unreadable')}.claimed.tmp")
+    claim = lease.with_name(f".lease.{previous['token']}.claimed.tmp")
     try:
         os.link(draft, claim)
     except FileExistsError:
-        if time.time() - claim.stat().st_mtime > SILENCE_S:
+        rival = _read(claim)
+        if rival and not _alive(rival, claim, draft):
             claim.unlink(missing_ok=True)  # its maker died between two system calls
         time.sleep(0.1)
         return False
@@ -103,7 +119,7 @@ def _alive(record: dict[str, Any], lease: Path, clock: Path) -> bool:
     """Whether the owner still runs: known for sure on this host, guessed from its heartbeat on another."""
     owner = record["owner"]
     if owner["host"] == platform.node():
-        return owner["boot"] == boot_id() and start_ticks(owner["pid"]) == owner["started"]
+        return bool(owner["boot"] == boot_id()) and start_ticks(owner["pid"]) == owner["started"]
     # Both times come from the file server, whatever the clocks of the hosts say.
     return clock.stat().st_mtime - lease.stat().st_mtime < SILENCE_S
 

@@ -21,12 +21,16 @@ def write(
     code: int,
     reason: str,
     attempts: Sequence[Mapping[str, Any]],
+    digest: str = "",
     check: Callable[[], None] = lambda: None,
-    **facts: Any,
 ) -> None:
-    """Publish how the attempt ended."""
-    state = {DONE: "done", STOPPED: "stopped"}.get(code, "failed")
+    """Publish how the attempt ended; `digest` is that of the result."""
     content = {
-        "state": state, "exit_code": code, "reason": reason, "ended": now(), "attempts": list(attempts), **facts
-    }  # fmt: skip
+        "state": {DONE: "done", STOPPED: "stopped"}.get(code, "failed"),
+        "exit_code": code,
+        "reason": reason,
+        "ended": now(),
+        "digest": digest,
+        "attempts": list(attempts),
+    }
     publish_bytes(folder.outcome, (json.dumps(content, indent=2) + "\n").encode(), before_rename=check)

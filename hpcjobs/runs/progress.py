@@ -9,22 +9,32 @@ BAR_EVERY_S = 0.1
 BAR_WIDTH = 24
 
 
+def on_terminal() -> bool:
+    """Whether a person watches: here, or where the launcher that started this rank runs."""
+    return sys.stderr.isatty() or "HPCJOBS_TERMINAL" in os.environ
+
+
+def say(message: str, speaks: bool = True) -> None:
+    """One line for the user, in place of a bar."""
+    if speaks:
+        start = "\r\033[K" if on_terminal() else ""
+        print(f"{start}hpcjobs: {message}", file=sys.stderr, flush=True)
+
+
 class Progress:
     """Progress of one loop of at most `total` steps; silent on all ranks but the first."""
 
     def __init__(self, title: str, speaks: bool) -> None:
         self._title = title
         self._speaks = speaks
-        self._bar = sys.stderr.isatty() or "HPCJOBS_TERMINAL" in os.environ
+        self._bar = on_terminal()
         self._began = time.monotonic()
         self._last = self._began
         self._done = 0
 
     def say(self, message: str) -> None:
         """One line for the user."""
-        if self._speaks:
-            self._clear()
-            print(f"hpcjobs: {message}", file=sys.stderr, flush=True)
+        say(message, self._speaks)
 
     def step(self, number: int, total: int, detail: str) -> None:
         """Tell that step `number` of at most `total` is done."""
@@ -37,11 +47,35 @@ class Progress:
         left = (total - number) / rate
         text = f"{self._title} {number}/{total}  {detail}  {rate:.3g} it/s  at most {left:.0f} s left"
         if self._bar:
-            filled = BAR_WIDTH * number // max(1, total)
-            print(f"\r\033[K{'━' * filled}{'─' * (BAR_WIDTH - filled)} {text}", end="", file=sys.stderr, flush=True)
+            draw(number, total, text)
         else:
             print(f"hpcjobs: {text}", file=sys.stderr, flush=True)
 
-    def _clear(self) -> None:
-        if self._bar:
-            print("\r\033[K", end="", file=sys.stderr)
+
+class Bar:
+    """Progress of one pass over bytes or rows, drawn on a terminal only and wiped at the end."""
+
+    def __init__(self, title: str, speaks: bool = True) -> None:
+        self._title = title
+        self._draws = speaks and on_terminal()
+        self._last = 0.0
+
+    def to(self, done: int, total: int) -> None:
+        """Tell that `done` of `total` are done."""
+        now = time.monotonic()
+        if self._draws and now - self._last >= BAR_EVERY_S:
+            self._last = now
+            draw(done, total, f"{self._title} {100 * done // max(1, total)} %")
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._draws:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def draw(done: int, total: int, text: str) -> None:
+    """A bar and a text in place of the line before."""
+    filled = min(BAR_WIDTH, BAR_WIDTH * done // max(1, total))
+    print(f"\r\033[K{'━' * filled}{'─' * (BAR_WIDTH - filled)} {text}", end="", file=sys.stderr, flush=True)

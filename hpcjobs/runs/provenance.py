@@ -14,7 +14,18 @@ import numpy as np
 
 from hpcjobs.data.schema import Variable, text, texts
 
-PACKAGES = ("hpcjobs", "numpy", "scipy", "numba", "llvmlite", "h5py", "mpi4py", "mpich", "threadpoolctl", "xxhash")
+PACKAGES = (
+    "hpcjobs",
+    "numpy",
+    "scipy",
+    "numba",
+    "llvmlite",
+    "h5py",
+    "mpi4py",
+    "mpich",
+    "threadpoolctl",
+    "xxhash",
+)
 SLURM = (
     "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_CLUSTER_NAME",
     "SLURM_JOB_PARTITION", "SLURM_JOB_NUM_NODES", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_CPUS_PER_TASK",
@@ -37,10 +48,14 @@ def provenance(
     found = {
         "/provenance/settings": Variable((), text(json.dumps(settings, sort_keys=True)), "settings in force, as JSON"),
         "/provenance/command": Variable((), text(json.dumps(sys.argv)), "command of this rank 0, as JSON"),
-        "/provenance/numerics": Variable((), text(json.dumps(fingerprint(census), sort_keys=True)), "numerics fingerprint"),
+        "/provenance/numerics": Variable(
+            (), text(json.dumps(fingerprint(census), sort_keys=True)), "numerics fingerprint"
+        ),
         "/provenance/mpi": Variable((), text(mpi), "MPI library"),
         "/provenance/git": Variable((), text(_git()), "git commit of the hpcjobs checkout, if it is one"),
-        "/provenance/system": Variable((), text(f"{platform.platform()}, Python {platform.python_version()}"), "system"),
+        "/provenance/system": Variable(
+            (), text(f"{platform.platform()}, Python {platform.python_version()}"), "system"
+        ),
         "/provenance/slurm": Variable((), text(json.dumps(slurm, sort_keys=True)), "Slurm's own account, as JSON"),
         "/provenance/software/package": Variable(("package",), texts(software), "distribution"),
         "/provenance/software/version": Variable(("package",), texts(software.values()), "its version"),

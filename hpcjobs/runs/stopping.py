@@ -15,8 +15,17 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = 0
+        self.listen()
+
+    def listen(self) -> None:
+        """Take the signals. To be called again once MPI has started: UCX takes SIGHUP for its debug log."""
         for number in GRACEFUL:
             signal.signal(number, self._request)
+
+    @property
+    def name(self) -> str:
+        """The signal that asked this rank to stop."""
+        return signal.Signals(self.requested).name if self.requested else "a signal to another rank"
 
     def _request(self, number: int, frame: types.FrameType | None) -> None:
         if number == signal.SIGINT and self.requested == signal.SIGINT:

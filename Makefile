@@ -1,0 +1,48 @@
+# make demo: a first run, shown. make test: every test that needs no root. make accept: the long runs. make bench.
+# Needs Python >= 3.11 and nothing else: no MPI, no compiler, no root.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+BIN := .venv/bin
+# A CPU forced to an old BLAS kernel, or to many threads, is not what users have.
+CLEAN := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+
+.PHONY: demo test accept bench clean
+
+demo: .venv/local
+	@examples/demo.sh $(BIN)/hpcjobs
+
+test: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+accept: .venv/test
+	@mkdir -p accept/logs
+	$(BIN)/python accept/kill_and_resume.py 2>&1 | tee accept/logs/kill_and_resume.log
+	$(BIN)/python accept/same_bits.py 2>&1 | tee accept/logs/same_bits.log
+
+bench: .venv/test
+	$(CLEAN) $(BIN)/python benchmarks/kmeans.py
+	$(CLEAN) $(BIN)/python benchmarks/slab.py
+
+.venv/local: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[local]'
+	@touch $@
+
+.venv/test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ .venv/local
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "hpcjobs needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+clean:
+	rm -rf .venv demo dist

@@ -1,0 +1,70 @@
+"""The command line: one file per verb. A verb is a module with a one-line docstring and `main(argv) -> exit code`."""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from hpcjobs import __version__
+from hpcjobs.errors import SettingsError, nearest
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that says its mistakes as every other part of hpcjobs does, and names the nearest right flag."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parse all of `argv`; SettingsError for what is unknown."""
+        found, unknown = self.parse_known_args(argv)
+        if unknown:
+            wrong = unknown[0].split("=")[0]
+            known = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            what = "flag" if wrong.startswith("-") else "argument"
+            hint = nearest(wrong, known) if what == "flag" else f"see {self.prog} --help"
+            raise SettingsError(f"{self.prog}: unknown {what} {wrong}; {hint}")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def verbs() -> list[str]:
+    """Every verb there is."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(verb: str) -> Any:
+    """The module of a verb."""
+    if verb not in verbs():
+        raise SettingsError(f"hpcjobs: no command {verb!r}; {nearest(verb, verbs())}")
+    return importlib.import_module(f"{__name__}.{verb}")
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run one command; returns its exit code."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview(), file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"hpcjobs {__version__}")
+        return 0
+    return int(load(argv[0]).main(list(argv[1:])))
+
+
+def overview() -> str:
+    """The help text of `hpcjobs` itself."""
+    lines = [
+        "usage: hpcjobs COMMAND ...",
+        "",
+        "Distributed jobs for Slurm and MPI clusters.",
+        "",
+        "commands:",
+    ]
+    lines += [f"  {verb:<8}{(load(verb).__doc__ or '').splitlines()[0]}" for verb in verbs()]
+    lines += ["", "`hpcjobs COMMAND --help` tells more; `hpcjobs --version` tells the version."]
+    return "\n".join(lines)

@@ -1,0 +1,134 @@
+"""What a result, checkpoint or live file tells of its run, as plain data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import msgspec
+import numpy as np
+
+from hpcjobs.data import safety
+from hpcjobs.data.blocks import BlockFile
+from hpcjobs.errors import DataError, RunFolderError
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.settings import differences
+
+KINDS = ("result", "checkpoint", "live")
+# Data sets below /result up to this size are told whole; larger ones by their shape.
+SMALL_BYTES = 2**20
+
+
+def tell(path: Path) -> dict[str, Any]:
+    """Job, settings, attempts, digest, history and small results of a file. DataError when it is none of a run."""
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
+        facts = {name: plain(value) for name, value in file.attrs.items()}
+        if facts.get("kind") not in KINDS or "provenance" not in file:
+            raise DataError(f"{path}: not the file of a run; `hpcjobs data inspect {path}` tells what it holds")
+        provenance = file["provenance"]
+        return {
+            "file": str(path),
+            "size": raw.size,
+            "kind": facts["kind"],
+            "job": facts["job"],
+            "title": facts["title"],
+            "created": facts["created"],
+            "run_uuid": facts["run_uuid"],
+            "complete": bool(facts["complete"]),
+            "digest": facts.get("result_digest", ""),
+            "file_digest": raw.record.root if raw.record else "",
+            "settings": json.loads(plain(provenance["settings"][()])),
+            "attempts": _table(provenance.get("attempts")),
+            "inputs": _table(provenance.get("inputs")),
+            "ranks": _table(provenance.get("ranks")),
+            "software": {row["package"]: row["version"] for row in _table(provenance.get("software"))},
+            "history": {name: item[()].tolist() for name, item in file.get("history", {}).items()},
+            "result": {name: _result(item) for name, item in file.get("result", {}).items()},
+        }
+
+
+def tell_run(folder: RunFolder) -> dict[str, Any]:
+    """The story of a run folder: its result, else its newest checkpoint or live file, and how it ended."""
+    wish = folder.read_settings()
+    outcome = folder.read_outcome()
+    files = [path for path in (folder.live, *folder.checkpoints.glob("step-*.h5")) if path.exists()]
+    newest = sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in (folder.result, *newest):
+        if path.exists():
+            found = tell(path)
+            break
+    else:
+        found = {
+            "kind": "run",
+            "digest": "",
+            "attempts": [],
+            "history": {},
+            "result": {},
+            "inputs": [],
+            "size": 0,
+        }
+    done = found["kind"] == "result"
+    state = "done" if done else outcome.get("state", "not started")
+    if folder.lease.exists() and not done:
+        state = "running, or killed: `hpcjobs resume` finds out"
+    found |= {
+        "run": str(folder.path),
+        "job": wish["job"],
+        "settings": wish["settings"],
+        "state": state,
+        "reason": "" if done else outcome.get("reason", ""),
+        "attempts": outcome.get("attempts") or found["attempts"],
+    }
+    return found
+
+
+def finished(folder: RunFolder, settings: type[msgspec.Struct]) -> bool:
+    """Whether the result of the settings in force is there; RunFolderError when its data have changed since."""
+    if not folder.result.exists():
+        return False
+    story = tell(folder.result)
+    before, now = story["settings"], folder.read_settings()["settings"]
+    if differences(before, now, settings) or differences(now, before, settings):
+        return False
+    for entry in story["inputs"]:
+        path = Path(entry["name"].rpartition(":/")[0])
+        if path.exists() and not entry["digest"].startswith("rows:") and _root(path) != entry["digest"]:
+            raise RunFolderError(
+                f"{folder.path}: its result was made from other data: {path} has changed since; "
+                "bring the old data back, or start a new run"
+            )
+    return True
+
+
+def plain(value: Any) -> Any:
+    """An HDF5 scalar as text or number."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace").strip()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _root(path: Path) -> str:
+    with BlockFile(path) as raw:
+        return raw.record.root if raw.record else ""
+
+
+def _table(group: h5py.Group | None) -> list[dict[str, Any]]:
+    """Columns as rows; the index of the rows is left out."""
+    if group is None:
+        return []
+    columns = {name: item[()] for name, item in group.items() if not _index(name, item)}
+    return [
+        {name: plain(value) for name, value in zip(columns, row, strict=True)}
+        for row in zip(*columns.values(), strict=True)
+    ]
+
+
+def _index(name: str, item: h5py.Dataset) -> bool:
+    return bool(item.is_scale) and plain(item.attrs["long_name"]) == f"index of {name}"
+
+
+def _result(item: h5py.Dataset) -> Any:
+    if item.nbytes > SMALL_BYTES or item.ndim > 1:
+        return {"shape": list(item.shape), "type": str(item.dtype)}
+    values = item[()]
+    return [plain(value) for value in values] if item.ndim else plain(values)

@@ -1,0 +1,162 @@
+"""Users' mistakes: one message that names what, where and what to do; exit code 2; nothing left behind."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from command import hpcjobs, refused
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A foreign file with rows, features and a few things that do not fit."""
+    path = tmp_path / "data.h5"
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    with h5py.File(path, "w") as file:
+        file["rows"] = rows
+        file["one_axis"] = rows[:, 0]
+        file["empty"] = np.empty((0, 3))
+        file["text"] = np.array([[b"a", b"b"], [b"c", b"d"]])
+        file["integers"] = np.arange(80).reshape(40, 2)
+        file["short"] = np.ones(39)
+        file["negative"] = -np.ones(40)
+        file["nothing"] = np.zeros(40)
+        missing, infinite = rows.copy(), rows.copy()
+        missing[[7, 31], 1] = np.nan
+        infinite[12, 0] = np.inf
+        file["missing"] = missing
+        file["infinite"] = infinite
+        file["huge"] = rows * 1e200
+        file.create_group("folder")
+    return path
+
+
+def kmeans(cwd: Path, data: object, *flags: object) -> str:
+    message = refused(cwd, "run", "kmeans", "--data", data, "--clusters", 3, *flags)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("data.h5:/one_axis", ["/one_axis", "(40,)", "rows x features"]),
+        ("data.h5:/empty", ["/empty", "empty", "(0, 3)"]),
+        ("data.h5:/text", ["/text", "not numbers"]),
+        ("data.h5:/integers", ["/integers", "int64", "hpcjobs data import"]),
+        ("data.h5:/roes", ["/roes", "did you mean 'rows'?"]),
+        ("data.h5:/folder", ["/folder", "group"]),
+        ("data.h5", ["data.h5:/missing (40, 3)", "say which"]),
+        ("absent.h5", ["absent.h5", "no such file", "looked in"]),
+        (".", ["folder"]),
+        ("data.h5:/missing", ["row 7", "row 31", "NaN", "--missing omit"]),
+        ("data.h5:/infinite", ["row 12", "infinite"]),
+        ("data.h5:/huge", ["/huge", "3e+150", "overflow", "scale"]),
+    ],
+)
+def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str]) -> None:
+    message = kmeans(data.parent, name)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--clusters", "0"], ["--clusters", "0", ">= 1"]),
+        (["--clusters", "41"], ["--clusters", "41", "40 rows"]),
+        (["--clusters", "many"], ["--clusters", "'many'", "int"]),
+        (["--cluster", "3"], ["--cluster", "did you mean '--clusters'?"]),
+        (["--tolerance", "-1"], ["--tolerance", ">= 0"]),
+        (["--tolerance", "nan"], ["--tolerance", "nan"]),
+        (["--init", "kmeans++"], ["--init", "'kmeans++'", "k-means++"]),
+        (["--init", "data.h5:/rows"], ["--init", "(40, 3)", "(3, 3)"]),
+        (["--missing", "drop"], ["--missing", "'drop'", "omit"]),
+        (["--weights", "data.h5:/short"], ["--weights", "39", "40 rows"]),
+        (["--weights", "data.h5:/negative"], ["/negative", "negative", "row 0"]),
+        (["--weights", "data.h5:/nothing"], ["--weights", "every weight is 0"]),
+        (["-n", "0"], ["-n", "'0'"]),
+        (["-n", "two"], ["-n", "'two'"]),
+        (["surplus.toml", "more"], ["more"]),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(data: Path, flags: list[str], words: list[str]) -> None:
+    message = kmeans(data.parent, "data.h5:/rows", *flags)
+    assert all(word in message for word in words), message
+
+
+def test_nothing_is_left_behind_by_a_refused_command(data: Path) -> None:
+    kmeans(data.parent, "data.h5:/rows", "--clusters", 99)
+    assert not (data.parent / "runs").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file_is_named(data: Path) -> None:
+    data.chmod(0)
+    assert "no permission" in kmeans(data.parent, "data.h5:/rows")
+
+
+def test_unknown_toml_key_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text("cluster = 3\n")
+    message = refused(tmp_path, "run", "kmeans", "job.toml")
+    assert "job.toml" in message
+    assert "did you mean 'clusters'?" in message
+
+
+@pytest.mark.parametrize(("content", "word"), [("clusters = ", "TOML"), ("clusters = 'x'", "job.toml: clusters")])
+def test_a_wrong_toml_file_is_named(data: Path, content: str, word: str) -> None:
+    (data.parent / "job.toml").write_text(content)
+    assert word in refused(data.parent, "run", "kmeans", "job.toml", "--data", data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rum"], ["'rum'", "did you mean 'run'?"]),
+        (["run", "kmean"], ["'kmean'", "did you mean 'kmeans'?"]),
+        (["run", "./absent.py:Job"], ["absent.py", "no such file"]),
+        (["data", "improt"], ["did you mean 'import'?"]),
+        (["show", "nothing-here"], ["nothing-here"]),
+        (["resume", "nothing-here"], ["nothing-here"]),
+        (["resume", "."], ["settings.json"]),
+        (["data", "import", "table.xyz", "out.h5"], ["table.xyz"]),
+        (["data", "import", "example:digit.csv", "out.h5"], ["did you mean 'digits.csv'?"]),
+        (
+            ["data", "generate", "blobs", "o.h5", "--rows", "0", "--columns", "1", "--centres", "1"],
+            ["--rows"],
+        ),
+        (
+            ["data", "generate", "blobs", "no/o.h5", "--rows", "9", "--columns", "1", "--centres", "1"],
+            ["no folder"],
+        ),
+    ],
+)
+def test_wrong_commands_say_what_would_be_right(tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    message = refused(tmp_path, *arguments)
+    assert all(word in message for word in words), message
+
+
+def test_a_damaged_file_of_ours_is_refused_before_use(tmp_path: Path) -> None:
+    blobs = ["data", "generate", "blobs", "b.h5", "--rows", 5000, "--columns", 4, "--centres", 3]
+    hpcjobs(tmp_path, *blobs)
+    path = tmp_path / "b.h5"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "damaged" in kmeans(tmp_path, "b.h5")
+    assert "damaged" in refused(tmp_path, "data", "verify", "b.h5")
+    path.write_bytes(content[:-100])
+    assert "truncated" in kmeans(tmp_path, "b.h5")
+
+
+def test_hostile_files_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "link.h5", "w") as file:
+        file["x"] = h5py.ExternalLink("/etc/passwd", "/x")
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        layout = h5py.VirtualLayout((10, 2), dtype="f8")
+        layout[:] = h5py.VirtualSource("absent.h5", "x", shape=(10, 2))
+        file.create_virtual_dataset("x", layout)
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        file.create_dataset("x", shape=(2**40, 4), dtype="f8", chunks=(1024, 4))
+    for name, word in (("link", "external link"), ("virtual", "absent.h5"), ("bomb", "shape bomb")):
+        assert word in kmeans(tmp_path, f"{name}.h5:/x")

@@ -1,0 +1,95 @@
+"""`describe_file` tells what h5py would tell, as plain JSON, from the metadata alone."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from hpcjobs.data.inspect import describe_file, verify_file
+from hpcjobs.errors import DataError
+
+
+def seen_by_h5py(path: Path) -> dict[str, tuple[list[int], str]]:
+    found: dict[str, tuple[list[int], str]] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[f"/{name}"] = (list(item.shape), str(item.dtype))
+
+    with h5py.File(path) as file:
+        file.visititems(note)
+    return found
+
+
+def test_our_file_is_described_as_h5py_sees_it(our_file: Path) -> None:
+    told = describe_file(our_file)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    found = {entry["path"]: (entry["shape"], entry["dtype"]) for entry in told["datasets"]}
+    assert found == seen_by_h5py(our_file)
+    assert (told["file"], told["size"]) == (str(our_file), our_file.stat().st_size)
+    with h5py.File(our_file) as file:
+        for name in ("kind", "job", "title", "created", "run_uuid", "result_digest"):
+            assert told[name] == file.attrs[name].decode()
+    assert (told["schema"], told["complete"], told["record"], told["source"]) == ("1.0", 1, True, None)
+    assert told["file_digest"] == verify_file(our_file)["file_digest"]
+    assert not any("problem" in entry for entry in told["datasets"])
+
+
+def test_data_sets_come_in_name_order_with_units_and_storage(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("b/z", "b/a", "c", "a/x/y", "a/w"):
+            file[name] = np.ones(3)
+        file["c"].attrs["units"] = "m s-1"
+        file["c"].attrs["long_name"] = np.array([b"a", b"b"])
+        file.create_dataset("d", (100, 9), "<i2", chunks=(10, 3), compression="gzip", shuffle=True)
+        file.create_dataset("e", data=h5py.Empty("f4"))
+        file["f"] = "text"
+        file["l"] = h5py.SoftLink("/c")
+    told = describe_file(path)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    entries = {entry["path"]: entry for entry in told["datasets"]}
+    assert list(entries) == ["/a/w", "/a/x/y", "/b/a", "/b/z", "/c", "/d", "/e", "/f"]
+    assert (entries["/c"]["units"], entries["/c"]["long_name"]) == ("m s-1", None)
+    assert entries["/c"]["storage"] == "contiguous"
+    assert entries["/d"]["storage"] == "chunks of (10, 3), shuffle, gzip"
+    assert entries["/e"]["shape"] is None
+    assert "objects or variable-length" in entries["/f"]["problem"]
+    assert (told["schema"], told["record"], told["file_digest"]) == (None, False, None)
+
+
+def test_the_size_of_the_data_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        low = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        low.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        low.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        space = h5py.h5s.create_simple((2**30, 100))
+        h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_UINT8, space, low)
+    assert path.stat().st_size > 10**11  # sparse
+    began = time.monotonic()
+    assert describe_file(path)["datasets"][0]["shape"] == [2**30, 100]
+    assert time.monotonic() - began < 0.1
+
+
+def test_the_file_of_another_program_is_said_to_keep_no_digest(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.ones(3)
+        file["result/x"] = np.ones(3)
+    report = verify_file(tmp_path / "a.h5")
+    assert (report["record"], report["blocks"], report["result_digest"]) == (False, 0, None)
+    assert "keeps no digest: nothing to verify" in report["message"]
+    assert json.loads(json.dumps(report)) == report
+
+
+@pytest.mark.parametrize("use", [describe_file, verify_file])
+def test_what_is_no_hdf5_file_is_refused(tmp_path: Path, use: Any) -> None:
+    (tmp_path / "a.h5").write_bytes(b"text" * 1000)
+    with pytest.raises(DataError, match="not a readable HDF5 file"):
+        use(tmp_path / "a.h5")
+    with pytest.raises(DataError, match="no such file"):
+        use(tmp_path / "b.h5")
