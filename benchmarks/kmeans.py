@@ -67,9 +67,7 @@ def ours(points: Points, start: Floats, iterations: int) -> Floats:
 
 
 def theirs(points: Points, start: Floats, iterations: int) -> KMeans:
-    model = KMeans(
-        len(start), algorithm="lloyd", init=start.astype(np.float32), n_init=1, max_iter=iterations, tol=0
-    )
+    model = KMeans(len(start), algorithm="lloyd", init=start.astype(np.float32), n_init=1, max_iter=iterations, tol=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(points)
@@ -136,9 +134,7 @@ def main() -> None:
     with threadpool_limits(1):
         peak = peak_gflops()
         versions = [f"{module.__name__} {module.__version__}" for module in (np, scipy, sklearn)]
-        libraries = {
-            f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in threadpool_info()
-        }
+        libraries = {f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in threadpool_info()}
         print(f"{machine()}; {', '.join(versions)}")
         print(f"BLAS {', '.join(sorted(libraries))}; peak sgemm {peak:.1f} GFLOP/s")
         for rows, features, clusters in SHAPES:

@@ -10,7 +10,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fair import clean_start, machine, take_turns
 
@@ -21,12 +24,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.data.publish import write_at
 from hpcjobs.data.schema import Contents, Rows, Variable
 from hpcjobs.data.slab import read_slab
 from hpcjobs.data.source import Reader, Source, locate
 from hpcjobs.data.writing import write_file
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
-from hpcjobs.parallel.shards import piece
 from hpcjobs.parallel.starter import world
 
 FEATURES = 32
@@ -54,6 +57,7 @@ def main() -> None:
         launcher = Path(sys.executable).with_name("mpiexec")
         again = [sys.executable, "-m", "mpi4py", __file__, "--rank-of", str(folder)]
         sizes = ["--mebibytes", str(options.mebibytes), "--turns", str(options.turns)]
+        sys.stdout.flush()
         subprocess.run([launcher, "-n", str(options.ranks), *again, *sizes], check=True)
 
 
@@ -66,25 +70,37 @@ def compare_reading(folder: Path, rows: int, turns: int) -> None:
     for name in ("foreign.h5", "ours.h5"):
         source = locate(str(folder / name), dimensions=2)
         out = np.zeros_like(points)
-        seconds = take_turns(
-            {
-                "read(2), array at hand": lambda source=source, out=out: read_plainly(source, out),
-                "Reader, array at hand": lambda source=source, out=out: read_by_reader(source, out),
-                "read(2), new array": lambda source=source: read_plainly(source, np.empty_like(points)),
-                "read_slab, new array, digest known": lambda source=source: read_slab(source, SerialCommunicator()),
-            },
+        report(
+            f"reading {name} into an array at hand",
+            points.nbytes,
+            {"read(2)": partial(read_plainly, source, out), "Reader": partial(read_by_reader, source, out)},
             turns,
         )
         assert (out == points).all()
-        base = iter(("read(2), array at hand", "read(2), array at hand", "read(2), new array", "read(2), new array"))
-        print(f"\nreading {name}")
-        for (side, found), plain in zip(seconds.items(), base, strict=True):
-            rate = points.nbytes / found / 1e9
-            print(f"  {side:36} {found:6.3f} s  {rate:5.2f} GB/s  {seconds[plain] / found:5.2f} of read(2)")
+        report(
+            f"reading {name} into a new array (ours also digests what has no digest)",
+            points.nbytes,
+            {
+                "read(2)": partial(read_into_new, source, points),
+                "read_slab": partial(read_slab, source, SerialCommunicator()),
+            },
+            turns,
+        )
+
+
+def report(title: str, count: int, sides: Mapping[str, Callable[[], object]], turns: int, rank: int = 0) -> None:
+    """Time the sides, the plain one first, and print what each reaches of it."""
+    seconds = take_turns(sides, turns)
+    if rank > 0:
+        return
+    plain = next(iter(seconds))
+    print(f"\n{title}")
+    for side, found in seconds.items():
+        print(f"  {side:20} {found:6.3f} s  {count / found / 1e9:5.2f} GB/s  {seconds[plain] / found:5.2f} of {plain}")
 
 
 def read_plainly(source: Source, out: Points) -> None:
-    view = memoryview(out.reshape(-1).view(np.uint8))
+    view = out.reshape(-1).view(np.uint8).data
     descriptor = os.open(source.file, os.O_RDONLY)
     assert source.offset is not None
     done = 0
@@ -93,63 +109,65 @@ def read_plainly(source: Source, out: Points) -> None:
     os.close(descriptor)
 
 
+def read_into_new(source: Source, like: Points) -> None:
+    read_plainly(source, np.empty_like(like))
+
+
 def read_by_reader(source: Source, out: Points) -> None:
     with Reader(source) as reader:
         reader.read(0, out)
 
 
 def table_of(points: Points, communicator: Communicator) -> Contents:
-    """This rank's rows as the contents of a file."""
-    span = piece(len(points) * communicator.size, communicator.size, communicator.rank)
-    rows = Rows(
-        len(points) * communicator.size,
-        span.start,
-        points.dtype,
-        (FEATURES,),
-        lambda: (points[first : first + ROWS_AT_A_TIME] for first in range(0, len(points), ROWS_AT_A_TIME)),
-    )
-    return Contents("input", "benchmark", {"/data/x": Variable(("id", "feature"), rows, "features")})
+    """This rank's rows, and their numbers, as the contents of a file."""
+    total = len(points) * communicator.size
+    start = len(points) * communicator.rank
+    ids = np.arange(start, start + len(points))
+
+    def rows(array: NDArray[Any]) -> Rows:
+        def blocks() -> Iterator[NDArray[Any]]:
+            for first in range(0, len(array), ROWS_AT_A_TIME):
+                yield array[first : first + ROWS_AT_A_TIME]
+
+        return Rows(total, start, array.dtype, array.shape[1:], blocks)
+
+    variables = {
+        "/data/x": Variable(("id", "feature"), rows(points), "features"),
+        "/data/id": Variable(("id",), rows(ids), "number of the row"),
+    }
+    return Contents("input", "benchmark", variables)
 
 
 def compare_writing(folder: Path, rows: int, turns: int, communicator: Communicator) -> None:
     """Every rank writes its rows; with and without our file around them."""
     rank, size = communicator.rank, communicator.size
-    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank % len(os.sched_getaffinity(0))]})
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[rank % len(cores)]})
     points = np.random.default_rng(rank).random((rows // size, FEATURES), dtype=np.float32)
+    ids = np.arange(len(points))
+
+    def afresh() -> None:
+        """Every turn of either side begins without a file."""
+        communicator.barrier()
+        if rank == 0:
+            (folder / "written").unlink(missing_ok=True)
+        communicator.barrier()
 
     def plainly() -> None:
-        path = folder / "plain"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        view = memoryview(points.reshape(-1).view(np.uint8))
-        done = 0
-        while done < len(view):
-            done += os.pwrite(descriptor, view[done : done + LARGEST], rank * len(view) + done)
+        afresh()
+        descriptor = os.open(folder / "written", os.O_RDWR | os.O_CREAT, 0o600)
+        for array, first in ((points, 0), (ids, size * points.nbytes)):
+            write_at(descriptor, first + rank * array.nbytes, array.reshape(-1).view(np.uint8).data)
         os.fsync(descriptor)
         os.close(descriptor)
         communicator.barrier()
 
-    def remove(name: str) -> None:
-        communicator.barrier()
-        if rank == 0:
-            (folder / name).unlink(missing_ok=True)
-        communicator.barrier()
+    def by_us() -> None:
+        afresh()
+        write_file(folder / "written", table_of(points, communicator), communicator)
 
-    def fresh(name: str, write: object) -> object:
-        return lambda: (remove(name), write())  # type: ignore[operator]
-
-    seconds = take_turns(
-        {
-            "pwrite(2) + fsync": fresh("plain", plainly),
-            "write_file": fresh("written.h5", lambda: write_file(folder / "written.h5", table_of(points, communicator), communicator)),
-        },  # type: ignore[arg-type]
-        turns,
-    )
-    if rank == 0:
-        print(f"\nwriting from {size} ranks")
-        for side, found in seconds.items():
-            rate = points.nbytes * size / found / 1e9
-            plain = seconds["pwrite(2) + fsync"]
-            print(f"  {side:36} {found:6.3f} s  {rate:5.2f} GB/s  {plain / found:5.2f} of pwrite(2) + fsync")
+    sides = {"pwrite(2) and fsync": plainly, "write_file": by_us}
+    report(f"writing from {size} ranks", (points.nbytes + ids.nbytes) * size, sides, turns, rank)
 
 
 if __name__ == "__main__":

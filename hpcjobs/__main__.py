@@ -39,16 +39,15 @@ def main() -> None:
 
 def prepare() -> None:
     """Settings of this process that must stand before NumPy, HDF5, Numba or MPI are loaded."""
-    os.umask(0o077)  # run folders are private
     for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
     os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no code from plugins named by a data file
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # shared file systems refuse locks; we never need one
     os.environ.setdefault("NUMBA_CACHE_DIR", str(numba_cache()))
-    if "HPCJOBS_LAUNCHED" in os.environ:
-        from hpcjobs.launch.local import die_with_parent
+    from hpcjobs.launch import local
 
-        die_with_parent(signal.SIGKILL)
+    if local.launched():
+        local.die_with_parent(signal.SIGKILL)
 
 
 def numba_cache() -> Path:

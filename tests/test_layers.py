@@ -40,7 +40,7 @@ def layer(topic: str) -> int:
 
 def topic_of(module: str) -> str:
     """`data` of `hpcjobs.data.record`; "" of `hpcjobs` itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def imported(path: Path) -> Iterator[str]:

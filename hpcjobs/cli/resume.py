@@ -1,5 +1,6 @@
 """Continue a run from its newest checkpoint; a finished one stays as it is."""
 
+import os
 from typing import Any
 
 import msgspec
@@ -26,14 +27,16 @@ def main(argv: list[str]) -> int:
     add_ranks(parser)
     known, extensions = parser.parse_known_args(argv)
     local.check(known.ranks)
+    os.umask(0o077)  # run folders are private
     stop = Stop()
     communicator = world()
     refuse_singletons(communicator)
     folder = RunFolder(on_root(communicator, lambda: prepare(known.run, extensions)))
     if known.ranks is not None and announced() is None:
-        return local.launch(folder, known.ranks)
-    code = attempt(folder, communicator, stop)
-    if code == 0 and communicator.rank == 0:
+        code = local.launch(folder, known.ranks)
+    else:
+        code = attempt(folder, communicator, stop)
+    if code == 0 and communicator.rank == 0 and not local.launched():
         print(folder.result)
     return code
 

@@ -1,5 +1,6 @@
 """Run a job here: in this process, or on -n ranks."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> int:
     given = vars(parser(name, job).parse(argv[1:]))
     toml, ranks, out = given.pop("toml"), given.pop("ranks"), given.pop("out")
     local.check(ranks)
+    os.umask(0o077)  # run folders are private
     stop = Stop()
     communicator = world()
     refuse_singletons(communicator)
@@ -41,8 +43,9 @@ def main(argv: list[str]) -> int:
     say(f"run folder {path}", communicator.rank == 0)
     folder = RunFolder(path)
     if ranks is not None and announced() is None:
-        return local.launch(folder, ranks)
-    code = attempt(folder, communicator, stop)
+        code = local.launch(folder, ranks)
+    else:
+        code = attempt(folder, communicator, stop)
     if code == 0 and communicator.rank == 0:
         print(folder.result)
     return code

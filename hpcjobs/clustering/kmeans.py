@@ -128,8 +128,7 @@ def _farthest(table: Table, centres: Floats, labels: Labels, count: int) -> list
         distances, rows = distances[order], rows[order]
     rank = table.communicator.rank
     return [
-        Offer(float(distance), rank, int(row), int(labels[row]))
-        for distance, row in zip(distances, rows, strict=True)
+        Offer(float(distance), rank, int(row), int(labels[row])) for distance, row in zip(distances, rows, strict=True)
     ]
 
 

@@ -2,14 +2,19 @@
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from hpcjobs.data.record import BLOCK, LEAF, USER_BLOCK, leaf, read_record
+from hpcjobs.data.record import BLOCK, LEAF, USER_BLOCK, growing_leaf, read_record
 from hpcjobs.errors import DataError
 
 # Linux moves at most 2 GiB - 4 KiB per read.
 LARGEST_READ = 2**30
+# Bytes digested at a time, right after they were read: still in the second-level cache.
+CHUNK = 2**18
+# Reads from here on are shared by two threads: one works while the other waits for the file.
+WORTH_SHARING = 16 * BLOCK
 
 
 class BlockFile(io.RawIOBase):
@@ -46,6 +51,17 @@ class BlockFile(io.RawIOBase):
     def pread_into(self, offset: int, buffer: Any) -> None:
         """Fill `buffer` with the bytes at `offset`; DataError at the end of the file or on damage."""
         view = memoryview(buffer).cast("B")
+        if len(view) < WORTH_SHARING:
+            self._pread(offset, view)
+            return
+        middle = len(view) // 2 - (offset + len(view) // 2 - USER_BLOCK) % BLOCK  # no block is read by both
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(self._pread, offset, view[:middle])
+            second = pool.submit(self._pread, offset + middle, view[middle:])
+        first.result()
+        second.result()
+
+    def _pread(self, offset: int, view: memoryview) -> None:
         if self.record is None:
             self._read_exactly(offset, view)
             return
@@ -71,18 +87,22 @@ class BlockFile(io.RawIOBase):
         if self._verified[index]:
             self._read_exactly(position, part)
         elif position == first and run == last - first:
-            self._read_exactly(position, part)
-            self._check(index, part)
+            self._read_block(index, part)
         else:
             block = memoryview(bytearray(last - first))
-            self._read_exactly(first, block)
-            self._check(index, block)
+            self._read_block(index, block)
             part[:] = block[position - first : position - first + run]
         return run
 
-    def _check(self, index: int, block: memoryview) -> None:
-        if leaf(block) != self._leaves[LEAF * index : LEAF * (index + 1)]:
-            first = USER_BLOCK + index * BLOCK
+    def _read_block(self, index: int, block: memoryview) -> None:
+        """Read a whole block and compare its digest with the one on record."""
+        first = USER_BLOCK + index * BLOCK
+        found = growing_leaf()
+        for start in range(0, len(block), CHUNK):
+            chunk = block[start : start + CHUNK]
+            self._read_exactly(first + start, chunk)
+            found.update(chunk)
+        if found.digest() != self._leaves[LEAF * index : LEAF * (index + 1)]:
             raise DataError(
                 f"{self.path}: block {index} (bytes {first} to {first + len(block)}) is damaged: "
                 "its digest differs from the one recorded when it was written; restore the file from a copy"

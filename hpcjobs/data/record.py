@@ -45,6 +45,11 @@ def leaf(block: Any) -> bytes:
     return xxhash.xxh3_128_digest(block)
 
 
+def growing_leaf() -> xxhash.xxh3_128:
+    """The digest of one block, fed piece by piece."""
+    return xxhash.xxh3_128()
+
+
 def make_record(length: int, leaves: bytes) -> Record:
     """The record of an HDF5 file of `length` bytes with these leaves, one after another."""
     root = hashlib.sha256(length.to_bytes(8, "little") + leaves).hexdigest()

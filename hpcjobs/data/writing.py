@@ -13,7 +13,7 @@ import numpy as np
 
 from hpcjobs.data.layout import lay_out
 from hpcjobs.data.publish import publish, write_at
-from hpcjobs.data.record import BLOCK, USER_BLOCK, leaf, make_record
+from hpcjobs.data.record import BLOCK, USER_BLOCK, growing_leaf, make_record
 from hpcjobs.data.resultdigest import result_digest
 from hpcjobs.data.schema import Contents, Rows
 from hpcjobs.data.sink import writable_hdf5
@@ -76,10 +76,17 @@ def _leaves(path: Path, comm: Communicator) -> bytes:
     length = path.stat().st_size - USER_BLOCK
     share = piece(-(-length // BLOCK), comm.size, comm.rank)
     found = []
-    with path.open("rb") as file:
+    buffer = memoryview(bytearray(2**18))  # small, so that bytes are digested while in the cache
+    with path.open("rb", buffering=0) as file:
+        file.seek(USER_BLOCK + share.start * BLOCK)
         for index in range(share.start, share.stop):
-            file.seek(USER_BLOCK + index * BLOCK)
-            found.append(leaf(file.read(min(BLOCK, length - index * BLOCK))))
+            digest, left = growing_leaf(), min(BLOCK, length - index * BLOCK)
+            while left > 0:
+                count = file.readinto(buffer[:left])
+                assert count, "the file shrank while it was written"
+                digest.update(buffer[:count])
+                left -= count
+            found.append(digest.digest())
     return b"".join(found)
 
 

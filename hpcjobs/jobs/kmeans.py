@@ -100,6 +100,7 @@ def run(settings: Settings, context: Context) -> str:
         table, low, high, heaviest = load(source, settings.weights, settings.missing == "omit", context)
         ground = survey(table, low, high, heaviest)
     labels = np.empty(len(table.points), dtype=np.int32)
+    labelled = None  # the start that the labels belong to: none yet in a run resumed after its last iteration
 
     while at.start < settings.restarts:
         if at.centres is None:
@@ -121,10 +122,11 @@ def run(settings: Settings, context: Context) -> str:
                 context.progress.step(at.iteration, settings.max_iterations, detail)
                 context.step_done(step, at.state(settings.max_iterations))
             kmeans.assign(table, ground.grid, at.centres, labels)
+        labelled = at.start
         at.finish_start(kmeans.inertia(table, at.centres, labels))
 
     assert at.best is not None
-    if at.best.start != settings.restarts - 1:
+    if at.best.start != labelled:
         kmeans.assign(table, ground.grid, at.best.centres, labels)
     context.save(step, at.state(settings.max_iterations))
     return context.publish_result(

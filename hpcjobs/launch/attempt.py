@@ -16,7 +16,7 @@ from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import Lease, take
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.stopping import Stop
-from hpcjobs.runs.story import finished
+from hpcjobs.runs.story import finished, tell
 
 
 def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
@@ -27,12 +27,12 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
     job = find_job(wish["job"])
     settings = msgspec.convert(wish["settings"], job.Settings)
     speaks = communicator.rank == 0
-    if on_root(communicator, lambda: finished(folder, job.Settings)):
-        say(f"already done: {folder.result}", speaks)
-        return outcome.DONE
     nodes = len({entry["host"] for entry in census})
     begun = on_root(communicator, lambda: begin(folder, communicator.size, nodes))
     lease = Lease(folder.lease, begun[-1]["id"], beats=speaks)
+    if on_root(communicator, lambda: leave_finished(folder, job.Settings, begun, lease)):
+        say(f"already done: {folder.result}", speaks)
+        return outcome.DONE
     context = Context(wish, folder, communicator, lease, stop, census, begun)
 
     def end(code: int, reason: str, digest: str = "") -> None:
@@ -73,3 +73,20 @@ def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]
         "reason": "running",
     }
     return take(folder, this, folder.read_outcome().get("attempts", []))
+
+
+def leave_finished(
+    folder: RunFolder, settings: type[msgspec.Struct], begun: Sequence[dict[str, Any]], lease: Lease
+) -> bool:
+    """Whether there is nothing left to do; then the folder is given back, with an outcome that says so."""
+    try:
+        done = finished(folder, settings)
+    except UserError:
+        lease.release()
+        raise
+    if done and folder.read_outcome().get("state") != "done":  # killed between result and outcome
+        digest = tell(folder.result)["digest"]
+        outcome.write(folder, outcome.DONE, "finished", begun[:-1], digest, lease.check)
+    if done:
+        lease.release()
+    return done

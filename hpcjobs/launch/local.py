@@ -70,6 +70,11 @@ def _ended(folder: RunFolder) -> list[dict[str, Any]]:
     return attempts
 
 
+def launched() -> bool:
+    """Whether this process is a rank that `launch` started, so that another process speaks to the user."""
+    return LAUNCHED in os.environ
+
+
 def argv(launcher: Path, ranks: int, folder: Path) -> list[str]:
     """The command that starts the ranks. `-m mpi4py` makes an exception on one rank end all of them."""
     return [

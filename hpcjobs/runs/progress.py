@@ -28,9 +28,9 @@ class Progress:
         self._title = title
         self._speaks = speaks
         self._bar = on_terminal()
-        self._began = time.monotonic()
-        self._last = self._began
-        self._done = 0
+        self._began = 0.0
+        self._last = 0.0
+        self._done = -1
 
     def say(self, message: str) -> None:
         """One line for the user."""
@@ -40,6 +40,8 @@ class Progress:
         """Tell that step `number` of at most `total` is done."""
         self._done += 1
         now = time.monotonic()
+        if self._done == 0:  # the first step includes whatever came before it: the rate counts from its end
+            self._began = self._last = now
         if not self._speaks or now - self._last < (BAR_EVERY_S if self._bar else PLAIN_EVERY_S):
             return
         self._last = now

@@ -16,8 +16,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def blobs(folder: Path, seed: int, rows: int = 3000) -> None:
-    shape = ("--rows", rows, "--columns", 5, "--centres", 4, "--seed", seed)
+def blobs(folder: Path, seed: int, rows: int = 3000, spread: float = 1) -> None:
+    shape = ("--rows", rows, "--columns", 5, "--centres", 4, "--seed", seed, "--spread", spread)
     hpcjobs(folder, "data", "generate", "blobs", "b.h5", *shape, "--force")
 
 
@@ -100,8 +100,25 @@ def test_iterations_may_grow_and_end_as_if_asked_for_at_once(folder: Path) -> No
     assert "did you mean '--max-iterations'?" in refused(folder, "resume", "short", "--max-iteration", 9)
 
 
+def test_a_run_killed_between_its_last_checkpoint_and_its_result_ends_the_same(folder: Path) -> None:
+    hpcjobs(folder, *KMEANS, "--restarts", 2, "--out", "a")
+    before = story(folder, "a")
+    (folder / "a" / "result.h5").unlink()
+    (folder / "a" / "outcome.json").unlink()
+    hpcjobs(folder, "resume", "a")
+    assert story(folder, "a")["digest"] == before["digest"]
+
+
+def test_a_run_killed_between_its_result_and_its_outcome_is_told_as_done(folder: Path) -> None:
+    hpcjobs(folder, *KMEANS, "--out", "a")
+    (folder / "a" / "outcome.json").unlink()
+    assert "already done" in hpcjobs(folder, "resume", "a").stderr
+    assert json.loads((folder / "a" / "outcome.json").read_text())["state"] == "done"
+    assert not (folder / "a" / "lease").exists()
+
+
 def test_a_folder_in_use_is_refused_with_its_owner_named(folder: Path) -> None:
-    blobs(folder, seed=1, rows=200_000)
+    blobs(folder, seed=1, rows=400_000, spread=40)  # slow to converge
     endless = (*KMEANS, "--clusters", 60, "--tolerance", 0, "--max-iterations", 100_000, "--out", "a")
     with start(folder, *endless) as first:
         wait_until((folder / "a" / "lease").exists, "the lease")

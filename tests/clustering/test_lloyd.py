@@ -81,14 +81,10 @@ def test_the_clustering_is_that_of_scikit_learn_from_the_same_start(
 ) -> None:
     points = blobs(rows, features, clusters, seed=5).astype(dtype)
     start = first_rows(points, clusters)
-    model = KMeans(clusters, init=start.astype(dtype), n_init=1, max_iter=100, tol=0, algorithm="lloyd").fit(
-        points
-    )
+    model = KMeans(clusters, init=start.astype(dtype), n_init=1, max_iter=100, tol=0, algorithm="lloyd").fit(points)
     fit = lloyd(points, start, int(model.n_iter_))
     np.testing.assert_array_equal(fit.labels, model.labels_)
-    np.testing.assert_allclose(
-        fit.centres, model.cluster_centers_, rtol=1e-6, atol=1e-6 if dtype == "float32" else 0
-    )
+    np.testing.assert_allclose(fit.centres, model.cluster_centers_, rtol=1e-6, atol=1e-6 if dtype == "float32" else 0)
     assert fit.inertia == pytest.approx(model.inertia_, rel=1e-6)
     scale = np.var(points.astype(np.float64), axis=0).mean()
     assert fit.mean_variance == pytest.approx(scale, rel=1e-9)
@@ -212,9 +208,7 @@ def refilled_by_hand(
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("ranks", [1, 3])
-def test_empty_clusters_take_the_farthest_rows_of_clusters_that_can_spare_them(
-    weighted: bool, ranks: int
-) -> None:
+def test_empty_clusters_take_the_farthest_rows_of_clusters_that_can_spare_them(weighted: bool, ranks: int) -> None:
     for seed in range(12):
         rng = np.random.default_rng(seed)
         points = rng.integers(0, 4, size=(int(rng.integers(4, 40)), 2)).astype(float)  # many ties
@@ -223,9 +217,7 @@ def test_empty_clusters_take_the_farthest_rows_of_clusters_that_can_spare_them(
             weights[0] = 1.0
         centres = np.concatenate([points[:2], points[:2], rng.normal(size=(2, 2)) * 100, points[1:4]])
 
-        def one(
-            comm: Any, points: Points = points, weights: Floats = weights, centres: Floats = centres
-        ) -> Any:
+        def one(comm: Any, points: Points = points, weights: Floats = weights, centres: Floats = centres) -> Any:
             table = deal(points, weights, comm)
             grid = survey_of(points, weights, table).grid
             labels = np.empty(len(table.points), dtype=np.int32)
@@ -291,9 +283,7 @@ def test_inertia_is_exact(weighted: bool) -> None:
     fit = lloyd(points, points[:3], 4, weights)
     true = Fraction(0)
     for number, (row, label) in enumerate(zip(points.tolist(), fit.labels.tolist(), strict=True)):
-        squared = sum(
-            (Fraction(x) - Fraction(c)) ** 2 for x, c in zip(row, fit.centres[label].tolist(), strict=True)
-        )
+        squared = sum((Fraction(x) - Fraction(c)) ** 2 for x, c in zip(row, fit.centres[label].tolist(), strict=True))
         true += squared * (Fraction(float(weights[number])) if weighted else 1)
     assert fit.inertia == pytest.approx(float(true), rel=1e-15)
 
@@ -305,10 +295,7 @@ def test_estimated_inertia_is_close_to_the_exact_one_and_falls(offset: float, we
     weights = np.random.default_rng(19).random(2000) if weighted else NO_WEIGHTS
     fit = lloyd(points, points[:5], 10, weights)
     assert fit.estimates[-1] == pytest.approx(fit.inertia, rel=1e-9)
-    assert all(
-        later <= earlier * (1 + 1e-12)
-        for earlier, later in zip(fit.estimates, fit.estimates[1:], strict=False)
-    )
+    assert all(later <= earlier * (1 + 1e-12) for earlier, later in zip(fit.estimates, fit.estimates[1:], strict=False))
 
 
 def test_members_are_rows_with_weight() -> None:

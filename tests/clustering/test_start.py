@@ -50,9 +50,7 @@ def test_a_draw_finds_the_row_in_which_the_running_sum_passes_it(ranks: int) -> 
     left[removed] = 0.0
     expected = np.cumsum((left * scale).astype(np.int64))
     targets = [0, 1, int(expected[-1]) - 1, *(int(expected[row]) for row in (100, 5000, BLOCK, 2 * BLOCK))]
-    targets += [target - 1 for target in targets[3:]] + [
-        Stream(0, "test").below(int(expected[-1])) for _ in range(50)
-    ]
+    targets += [target - 1 for target in targets[3:]] + [Stream(0, "test").below(int(expected[-1])) for _ in range(50)]
     for rank, found in enumerate(on_ranks(ranks, one)):
         for target, (holder, local) in zip(targets, found, strict=True):
             row = int(np.searchsorted(expected, target, side="right"))
@@ -94,9 +92,7 @@ def test_the_start_has_the_same_bits_on_any_number_of_ranks(name: str, dtype: st
     starts = [
         found.tobytes()
         for size in (1, 2, 3, 4, 7)
-        for found in on_ranks(
-            size, lambda comm: STARTS[name](deal(points, weights, comm), 9, Stream(4, "test"))
-        )
+        for found in on_ranks(size, lambda comm: STARTS[name](deal(points, weights, comm), 9, Stream(4, "test")))
     ]
     assert len(set(starts)) == 1
 
@@ -154,11 +150,7 @@ def by_hand(points: Floats, weights: Floats, clusters: int, stream: Stream) -> F
         masses = on_grid(products, largest)
         trials = [rows[draw(masses)] for _ in range(2 + int(math.log(clusters)))]
         left = [
-            sum(
-                on_grid(
-                    [w * min(c, squared(r, t)) for w, c, r in zip(heavy, closest, rows, strict=True)], largest
-                )
-            )
+            sum(on_grid([w * min(c, squared(r, t)) for w, c, r in zip(heavy, closest, rows, strict=True)], largest))
             for t in trials
         ]
         centres.append(trials[left.index(min(left))])
@@ -200,9 +192,7 @@ def test_kmeans_plus_plus_works_at_every_magnitude(scale: float) -> None:
 def test_kmeans_plus_plus_is_as_good_as_that_of_scikit_learn() -> None:
     points = blobs(2000, 4, 12, seed=9)
     ours = [potential(points, kmeans_plus_plus(deal(points), 12, Stream(seed, "test"))) for seed in range(40)]
-    theirs = [
-        potential(points, their_kmeans_plus_plus(points, 12, random_state=seed)[0]) for seed in range(40)
-    ]
+    theirs = [potential(points, their_kmeans_plus_plus(points, 12, random_state=seed)[0]) for seed in range(40)]
     random = [potential(points, random_rows(deal(points), 12, Stream(seed, "test"))) for seed in range(40)]
     assert np.mean(ours) < 1.1 * np.mean(theirs)
     assert np.mean(ours) < 0.5 * np.mean(random)

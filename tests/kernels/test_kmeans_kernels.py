@@ -86,10 +86,7 @@ def test_no_rows_change_nothing(dtype: str) -> None:
     one, closest = np.ones(3), np.zeros(0)
     for implementation in (kernels.assign.reference, kernels.assign.twin(points)):
         labels = np.zeros(0, dtype=np.int32)
-        assert (
-            implementation(points, NO_WEIGHTS, np.zeros((2, 3)), one, one, 1.0, 1.0, labels, sums, masses)
-            == 0
-        )
+        assert implementation(points, NO_WEIGHTS, np.zeros((2, 3)), one, one, 1.0, 1.0, labels, sums, masses) == 0
     assert (sums == 5).all()
     assert (masses == 6).all()
     left = np.full(2, 7, dtype=np.int64)
@@ -103,9 +100,7 @@ def test_no_rows_change_nothing(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_as_many_clusters_as_rows_give_every_row_its_own(dtype: str) -> None:
     rows = 200
-    points = np.random.default_rng(2).permutation(256)[:rows, None].astype(dtype) * np.ones(
-        (1, 3), dtype=dtype
-    )
+    points = np.random.default_rng(2).permutation(256)[:rows, None].astype(dtype) * np.ones((1, 3), dtype=dtype)
     found = agree(points, NO_WEIGHTS, points.astype(np.float64))
     np.testing.assert_array_equal(found.labels, np.arange(rows))
 
@@ -174,9 +169,7 @@ def test_compile_for_leaves_nothing_to_compile(dtype: str) -> None:
     assign(kernels.assign, points, NO_WEIGHTS, rng.normal(size=(2, 3)))
     assign(kernels.assign, points, rng.random(70), rng.normal(size=(2, 3)))
     kernels.narrow(points, np.zeros(3), np.ones(70))
-    kernels.potentials(
-        points, rng.random(70), np.zeros((2, 3)), np.ones(70), 1.0, np.zeros(2, dtype=np.int64)
-    )
+    kernels.potentials(points, rng.random(70), np.zeros((2, 3)), np.ones(70), 1.0, np.zeros(2, dtype=np.int64))
     assert before == {name: len(getattr(twins, name).signatures) for name in before}
 
 
@@ -347,9 +340,7 @@ def test_labels_are_certified_against_adversaries(generate: Callable[..., Any], 
         agree(points.astype(dtype), NO_WEIGHTS, centres)
 
 
-@pytest.mark.parametrize(
-    "exponent", [-1070, -1040, -600, -540, -500, -480, -400, -140, -120, -60, 60, 120, 400, 470]
-)
+@pytest.mark.parametrize("exponent", [-1070, -1040, -600, -540, -500, -480, -400, -140, -120, -60, 60, 120, 400, 470])
 def test_labels_are_certified_at_every_magnitude(exponent: int) -> None:
     for generate in (
         midpoints,

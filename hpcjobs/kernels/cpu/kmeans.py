@@ -209,9 +209,7 @@ def add_rows(  # type: ignore[no-untyped-def]
                 sums[1, label, f] += np.int64(np.rint((scaled - whole) * low_scale))
         else:
             for f in range(len(shift)):
-                sums[0, label, f] += np.int64(
-                    np.rint(weight * (np.float64(points[p, f]) - shift[f]) * scale[f])
-                )
+                sums[0, label, f] += np.int64(np.rint(weight * (np.float64(points[p, f]) - shift[f]) * scale[f]))
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,0 +1,131 @@
+"""The lease: one living owner; a dead one here is taken over at once, a silent one elsewhere after a while."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpcjobs.errors import RunFolderError
+from hpcjobs.runs import lease as leases
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.lease import Lease, take
+from hpcjobs.runs.process import boot_id, myself, start_ticks
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    monkeypatch.setattr(leases, "PATIENCE_S", 0.3)
+    return RunFolder(tmp_path)
+
+
+def held_by(folder: RunFolder, **owner: Any) -> None:
+    """Write the lease of someone else."""
+    attempts = [{"id": "old", "reason": "running"}]
+    record = {"token": "old", "owner": {**myself(), **owner}, "attempts": attempts}
+    folder.lease.write_text(json.dumps(record))
+
+
+def owner_of(folder: RunFolder) -> str:
+    return str(json.loads(folder.lease.read_text())["token"])
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_a_free_folder_is_taken_and_given_back(folder: RunFolder) -> None:
+    attempts = take(folder, {"reason": "running"}, [])
+    assert [attempt["reason"] for attempt in attempts] == ["running"]
+    lease = Lease(folder.lease, attempts[-1]["id"], beats=False)
+    assert lease.ours()
+    lease.release()
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_living_owner_is_named(folder: RunFolder) -> None:
+    held_by(folder)
+    with pytest.raises(RunFolderError, match=f"in use by process {os.getpid()} on {platform.node()}"):
+        take(folder, {"reason": "running"}, [])
+    assert owner_of(folder) == "old"
+
+
+@pytest.mark.parametrize("kind", ["gone", "another boot", "number used again"])
+def test_a_dead_owner_is_taken_over_and_told_as_killed(folder: RunFolder, kind: str) -> None:
+    if kind == "gone":
+        held_by(folder, pid=dead_process())
+    elif kind == "another boot":
+        held_by(folder, boot=boot_id() + "x")
+    else:
+        held_by(folder, started=(start_ticks(os.getpid()) or 0) - 1)
+    attempts = take(folder, {"reason": "running"}, [{"id": "first", "reason": "stopped"}])
+    assert [attempt["reason"] for attempt in attempts] == ["stopped", "killed", "running"]
+    assert owner_of(folder) == attempts[-1]["id"]
+
+
+def test_an_attempt_that_told_how_it_ended_is_not_told_again(folder: RunFolder) -> None:
+    held_by(folder, pid=dead_process())
+    attempts = take(folder, {"reason": "running"}, [{"id": "old", "reason": "failed: no luck"}])
+    assert [attempt["reason"] for attempt in attempts] == ["failed: no luck", "running"]
+
+
+def test_a_silent_owner_on_another_host_is_given_up(folder: RunFolder) -> None:
+    held_by(folder, host="elsewhere")
+    with pytest.raises(RunFolderError, match="on elsewhere"):
+        take(folder, {"reason": "running"}, [])
+    silent = time.time() - leases.SILENCE_S - 5
+    os.utime(folder.lease, (silent, silent))
+    assert take(folder, {"reason": "running"}, [])[0]["reason"] == "killed"
+
+
+def test_of_many_that_take_over_at_once_one_wins(folder: RunFolder) -> None:
+    held_by(folder, pid=dead_process())
+    won: list[str] = []
+
+    def try_to_take() -> None:
+        try:
+            won.append(take(folder, {"reason": "running"}, [])[-1]["id"])
+        except RunFolderError:
+            pass
+
+    threads = [threading.Thread(target=try_to_take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won == [owner_of(folder)]
+    assert [path.name for path in folder.path.iterdir()] == ["lease"]
+
+
+def test_a_lease_that_was_lost_stops_its_old_owner(folder: RunFolder) -> None:
+    lease = Lease(folder.lease, take(folder, {"reason": "running"}, [])[-1]["id"], beats=False)
+    held_by(folder)
+    with pytest.raises(RunFolderError, match="taken this run over"):
+        lease.check()
+    lease.release()
+    assert owner_of(folder) == "old"
+
+
+def test_the_heartbeat_keeps_the_lease_young(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "HEARTBEAT_S", 0.01)
+    lease = Lease(folder.lease, take(folder, {"reason": "running"}, [])[-1]["id"], beats=True)
+    os.utime(folder.lease, (0, 0))
+    deadline = time.monotonic() + 10
+    while folder.lease.stat().st_mtime == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    lease.release()
+
+
+def test_an_unreadable_lease_is_named(folder: RunFolder) -> None:
+    folder.lease.write_text("{")
+    with pytest.raises(RunFolderError, match="unreadable"):
+        take(folder, {"reason": "running"}, [])

@@ -1,0 +1,78 @@
+"""Every command and every program in README and docs runs, page by page, as a reader would type it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import clean_environment
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+INDENTED_COMMAND = re.compile(r"^    (make \w+)", re.MULTILINE)
+
+# What a login node has: sbatch runs the script, srun starts its ranks. The world is faked at its edge.
+SBATCH = '#!/bin/bash\nexec bash "$1"\n'
+SRUN = '#!/bin/bash\n[[ $1 == --mpi=pmi2 ]] || exit 9\nshift\nexec mpiexec -n 3 "$@"\n'
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user whose hpcjobs is installed."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, text in (("sbatch", SBATCH), ("srun", SRUN)):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    env = clean_environment(tmp_path)
+    return env | {"PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent), env["PATH"]])}
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text())
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_every_block_of_a_page_runs(page: Path, tmp_path: Path, node: dict[str, str]) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    for language, text in blocks(page):
+        assert language in ("sh", "python"), f"{page}: a block of {language!r} that nobody runs"
+        shell = ["bash", "-euo", "pipefail", "-c", text]
+        argv = shell if language == "sh" else [sys.executable, "-W", "error", "-c", text]
+        ended = subprocess.run(argv, cwd=work, env=node, capture_output=True, text=True, timeout=120, check=False)
+        assert ended.returncode == 0, f"{page}:\n{text}\n{ended.stdout}\n{ended.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert "://" in target or (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_make_target_that_the_readme_names_is_run_by_ci() -> None:
+    named = INDENTED_COMMAND.findall((ROOT / "README.md").read_text())
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert named == ["make demo", "make test"]
+    assert all(command in script for command in named)
+
+
+def test_the_k_means_page_lists_every_setting() -> None:
+    from hpcjobs.jobs.kmeans import Settings
+    from hpcjobs.settings import fields, flag
+
+    page = (ROOT / "docs" / "kmeans.md").read_text()
+    listed = set(re.findall(r"^\| `(--[a-z-]+)`(?:, `(--[a-z-]+)`)? \|", page, re.MULTILINE))
+    assert {name for names in listed for name in names if name} == {flag(name) for name in fields(Settings)}
+
+
+def test_the_example_toml_is_accepted_as_it_stands(tmp_path: Path) -> None:
+    from hpcjobs.jobs.kmeans import Settings
+    from hpcjobs.settings import build
+
+    built = build(Settings, ROOT / "examples" / "kmeans.toml", {"data": "digits.h5"})
+    assert built == Settings(data=str(Path.cwd() / "digits.h5"), clusters=10, restarts=10, tolerance=0.0, seed=1)
