@@ -31,7 +31,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
     except BaseException as error:
-        if isinstance(error, SystemExit):  # argparse after --help
+        if isinstance(error, SystemExit) and "hpcjobs.parallel.mpi" not in sys.modules:  # argparse after --help
             raise
         end_all(error)
     leave(code)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hpcjobs.clustering import kmeans
 from hpcjobs.clustering import start as starts
+from hpcjobs.clustering.exact import LARGEST, runs
 from hpcjobs.clustering.position import Best, Position
 from hpcjobs.clustering.table import Table, survey
 from hpcjobs.data.schema import Variable, rows_of
@@ -147,8 +148,9 @@ def first_centres(settings: Settings, start: int, table: Table) -> NDArray[np.fl
     def read() -> NDArray[np.float64]:
         with Reader(named) as reader:
             centres = next(iter(reader.blocks(0, named.rows, named.rows))).astype(np.float64)
-        if not np.isfinite(centres).all():
-            raise SettingsError(f"--init {named}: centre {np.argwhere(~np.isfinite(centres))[0][0]} is not finite")
+        wrong = np.flatnonzero(~(np.abs(centres) <= LARGEST).all(axis=1))
+        if len(wrong):
+            raise SettingsError(f"--init {named}: centre {wrong[0]} is not finite, or beyond {LARGEST:.0e}")
         return centres
 
     return on_root(table.communicator, read)
@@ -157,7 +159,9 @@ def first_centres(settings: Settings, start: int, table: Table) -> NDArray[np.fl
 def result(best: Best, table: Table, labels: NDArray[np.int32], source: Source) -> dict[str, Variable]:
     """The `/result` data sets."""
     comm = table.communicator
-    counts = np.bincount(labels, minlength=len(best.centres)).astype(np.int64)
+    counts = np.zeros(len(best.centres), dtype=np.int64)
+    for run in runs(len(labels)):
+        counts += np.bincount(labels[run], minlength=len(counts))
     comm.allreduce_sum(counts)
     if table.kept is not None:
         every = np.full(table.dealt, -1, dtype=np.int32)

@@ -29,6 +29,7 @@ def data(tmp_path: Path) -> Path:
         file["missing"] = missing
         file["infinite"] = infinite
         file["huge"] = rows * 1e200
+        file["far"] = np.array([[0, 0, 0], [0, np.inf, 0], [1, 1, 1.0]])
         file.create_group("folder")
     return path
 
@@ -47,7 +48,7 @@ def kmeans(cwd: Path, data: object, *flags: object) -> str:
         ("data.h5:/integers", ["/integers", "int64", "hpcjobs data import"]),
         ("data.h5:/roes", ["/roes", "did you mean 'rows'?"]),
         ("data.h5:/folder", ["/folder", "group"]),
-        ("data.h5", ["data.h5:/missing (40, 3)", "say which"]),
+        ("data.h5", ["data.h5:/infinite (40, 3)", "say which"]),
         ("absent.h5", ["absent.h5", "no such file", "looked in"]),
         (".", ["folder"]),
         ("data.h5:/missing", ["row 7", "row 31", "NaN", "--missing omit"]),
@@ -71,6 +72,7 @@ def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str])
         (["--tolerance", "nan"], ["--tolerance", "nan"]),
         (["--init", "kmeans++"], ["--init", "'kmeans++'", "k-means++"]),
         (["--init", "data.h5:/rows"], ["--init", "(40, 3)", "(3, 3)"]),
+        (["--init", "data.h5:/far"], ["/far", "centre 1", "not finite"]),
         (["--missing", "drop"], ["--missing", "'drop'", "omit"]),
         (["--weights", "data.h5:/short"], ["--weights", "39", "40 rows"]),
         (["--weights", "data.h5:/negative"], ["/negative", "negative", "row 0"]),
