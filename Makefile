@@ -22,8 +22,8 @@ test: .venv/test
 
 accept: .venv/test
 	@mkdir -p accept/logs
-	$(BIN)/python accept/kill_and_resume.py 2>&1 | tee accept/logs/kill_and_resume.log
-	$(BIN)/python accept/same_bits.py 2>&1 | tee accept/logs/same_bits.log
+	@for name in same_bits peak_memory kill_and_resume; do \
+	  echo "== $$name"; $(CLEAN) $(BIN)/python accept/$$name.py 2>&1 | tee accept/logs/$$name.log; done
 
 bench: .venv/test
 	$(CLEAN) $(BIN)/python benchmarks/kmeans.py

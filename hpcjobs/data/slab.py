@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from hpcjobs.parallel.shards import Shards
 # Rows are dealt to ranks in at most so many fixed pieces, the leaves of the digest of a foreign file too.
 PIECES = 16384
 ROWS_AT_A_TIME = 2**18
-# Bytes read before they are digested: few enough to be in the second-level cache still.
-RUN_BYTES = 2**18
+# Bytes read before they are digested: few enough to be in a cache still, enough for threads to be worth it.
+RUN_BYTES = 2**22
 NAMED = 5
 
 
@@ -65,11 +66,12 @@ def _read_and_digest(reader: Reader, shards: Shards, owned: range, rows: NDArray
     start = shards.shard(owned.start).start
     step = max(1, RUN_BYTES * len(owned) // rows.nbytes)
     runs = [owned[first : first + step] for first in range(0, len(owned), step)]
+    content, row_bytes = rows.reshape(-1).view(np.uint8).data, rows.nbytes // len(rows)
 
     def read(run: range) -> bytes:
-        spans = [shards.shard(index) for index in run]
-        reader.read(spans[0].start, rows[spans[0].start - start : spans[-1].stop - start])
-        return b"".join(leaf(rows[span.start - start : span.stop - start].view(np.uint8).data) for span in spans)
+        ends = [shards.shard(run.start).start - start] + [shards.shard(index).stop - start for index in run]
+        reader.read(start + ends[0], rows[ends[0] : ends[-1]])
+        return b"".join(leaf(content[row_bytes * a : row_bytes * b]) for a, b in pairwise(ends))
 
     # Two threads: one digests while the other waits for the file. HDF5 lets in one at a time.
     with ThreadPoolExecutor(1 if reader.source.offset is None else 2) as pool:

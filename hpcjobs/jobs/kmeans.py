@@ -119,8 +119,9 @@ def run(settings: Settings, context: Context) -> str:
                 at.iteration += 1
                 step += 1
                 context.history.log(step, inertia=inertia, shift=shift, start=at.start)
+                most = settings.max_iterations
                 detail = f"start {at.start + 1}/{settings.restarts}  inertia {inertia:.6g}"
-                context.progress.step(at.iteration, settings.max_iterations, detail)
+                context.progress.step(at.start * most + at.iteration, settings.restarts * most, detail)
                 context.step_done(step, at.state(settings.max_iterations))
             kmeans.assign(table, ground.grid, at.centres, labels)
         labelled = at.start

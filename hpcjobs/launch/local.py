@@ -44,6 +44,7 @@ def launch(folder: RunFolder, ranks: str) -> int:
             argv(mpiexec(), int(ranks), folder.path),
             env=environment(),
             stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),  # what mpiexec has to say is talk; the result is named by us
             start_new_session=True,  # a Ctrl-C at the terminal reaches us only, and we pass it on
             preexec_fn=_prepare_launcher,
         ) as process,
