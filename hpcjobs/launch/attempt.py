@@ -1,7 +1,9 @@
 """One attempt at a run, in this process, as one rank of however many there are."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +19,9 @@ from hpcjobs.runs.lease import Lease, take
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.stopping import Stop
 from hpcjobs.runs.story import finished, tell
+
+# How long ranks wait for each other when they should all have found the same mistake.
+AGREEMENT_S = 10.0
 
 
 def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
@@ -49,7 +54,8 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
         return outcome.STOPPED
     except UserError as mistake:  # raised on every rank (on_root, on_all), so the run ends in good order
         reason = str(mistake)
-        on_root(communicator, lambda: end(outcome.MISTAKE, reason) if lease.ours() else None)
+        with _not_alone(folder, begun, f"rank {communicator.rank} alone: {reason}"):
+            on_root(communicator, lambda: end(outcome.MISTAKE, reason) if lease.ours() else None)
         raise
     except BaseException as error:  # known to this rank only: no collective call from here on
         reason = f"rank {communicator.rank}: {type(error).__name__}: {error}"
@@ -58,6 +64,22 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
         raise
     say(f"done: {folder.result}  digest {digest[:16]}", speaks)
     return outcome.DONE
+
+
+@contextlib.contextmanager
+def _not_alone(folder: RunFolder, begun: Sequence[dict[str, Any]], reason: str) -> Iterator[None]:
+    """End this rank, and the others with it, when they do not join it: only a job with a fault gets there."""
+
+    def give_up() -> None:
+        outcome.write(folder, outcome.FAILED, reason, begun)
+        say(f"failed: {reason}")
+        os._exit(1)
+
+    timer = threading.Timer(AGREEMENT_S, give_up)
+    timer.daemon = True
+    timer.start()
+    yield
+    timer.cancel()
 
 
 def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]:

@@ -76,7 +76,8 @@ def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, A
             if not previous:
                 os.link(draft, folder.lease)  # fails if it exists; the lease appears with all its content
                 return attempts
-            if not _alive(previous, folder.lease, draft):
+            # The draft's time comes from the file server, as the lease's does, whatever the clocks of the hosts say.
+            if not _alive(previous, folder.lease, draft.stat().st_mtime):
                 if _take_over(folder.lease, draft, previous, token):
                     return attempts
                 continue
@@ -102,7 +103,7 @@ def _take_over(lease: Path, draft: Path, previous: dict[str, Any], token: str) -
         os.link(draft, claim)
     except FileExistsError:
         rival = _read(claim)
-        if rival and not _alive(rival, claim, draft):
+        if rival and not _alive(rival, claim, draft.stat().st_mtime):
             claim.unlink(missing_ok=True)  # its maker died between two system calls
         time.sleep(0.1)
         return False
@@ -115,13 +116,18 @@ def _take_over(lease: Path, draft: Path, previous: dict[str, Any], token: str) -
         claim.unlink(missing_ok=True)
 
 
-def _alive(record: dict[str, Any], lease: Path, clock: Path) -> bool:
+def owner(folder: RunFolder) -> dict[str, Any] | None:
+    """The living process (host, pid) that runs a folder; None when nobody does."""
+    record = _read(folder.lease)
+    return dict(record["owner"]) if record and _alive(record, folder.lease, time.time()) else None
+
+
+def _alive(record: dict[str, Any], lease: Path, now: float) -> bool:
     """Whether the owner still runs: known for sure on this host, guessed from its heartbeat on another."""
     owner = record["owner"]
     if owner["host"] == platform.node():
         return bool(owner["boot"] == boot_id()) and start_ticks(owner["pid"]) == owner["started"]
-    # Both times come from the file server, whatever the clocks of the hosts say.
-    return clock.stat().st_mtime - lease.stat().st_mtime < SILENCE_S
+    return now - lease.stat().st_mtime < SILENCE_S
 
 
 def _read(path: Path) -> dict[str, Any]:

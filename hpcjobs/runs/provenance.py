@@ -1,5 +1,6 @@
 """Where a file comes from: settings, software, machine, inputs and attempts, as plain data sets."""
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -98,6 +99,7 @@ def _columns(
     return found
 
 
+@functools.cache
 def _software() -> dict[str, str]:
     found = {}
     for package in PACKAGES:
@@ -108,6 +110,7 @@ def _software() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def _git() -> str:
     checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():

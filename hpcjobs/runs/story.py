@@ -12,6 +12,7 @@ from hpcjobs.data import safety
 from hpcjobs.data.blocks import BlockFile
 from hpcjobs.errors import DataError, RunFolderError
 from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.lease import owner
 from hpcjobs.settings import differences
 
 KINDS = ("result", "checkpoint", "live")
@@ -70,7 +71,8 @@ def tell_run(folder: RunFolder) -> dict[str, Any]:
     done = found["kind"] == "result"
     state = "done" if done else outcome.get("state", "not started")
     if folder.lease.exists() and not done:
-        state = "running, or killed: `hpcjobs resume` finds out"
+        runs_it = owner(folder)
+        state = f"running as process {runs_it['pid']} on {runs_it['host']}" if runs_it else "killed"
     found |= {
         "run": str(folder.path),
         "job": wish["job"],

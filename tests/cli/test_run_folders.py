@@ -123,6 +123,8 @@ def test_a_folder_in_use_is_refused_with_its_owner_named(folder: Path) -> None:
     with start(folder, *endless) as first:
         wait_until((folder / "a" / "lease").exists, "the lease")
         message = refused(folder, "resume", "a")
-        first.terminate()
-        assert first.wait() == 75
+        assert story(folder, "a")["state"] == f"running as process {first.pid} on {platform.node()}"
+        first.kill()
+        first.wait()
+    assert story(folder, "a")["state"] == "killed"
     assert f"in use by process {first.pid} on {platform.node()}" in message

@@ -37,6 +37,8 @@ def run(settings, context):
             if comm.rank == 1:
                 raise DataError("rows.h5: row 7 is bad; mend it")
         on_all(comm, read)
+    if settings.mistake == "alone" and comm.rank == 1:
+        raise DataError("rows.h5: row 7 is bad; mend it")
     if settings.mistake == "exit" and comm.rank == 1:
         raise SystemExit(3)
     while True:
@@ -90,6 +92,14 @@ def test_a_users_mistake_found_by_one_rank_is_told_once(folder: Path, started_by
     told = json.loads((folder / "out" / "outcome.json").read_text())
     assert (told["exit_code"], told["reason"]) == (2, "rows.h5: row 7 is bad; mend it")
     assert not (folder / "out" / "lease").exists()
+
+
+def test_a_mistake_that_one_rank_keeps_to_itself_ends_all(folder: Path) -> None:
+    began = time.monotonic()
+    err = hpcjobs(folder, "run", "./wrong.py", "--mistake", "alone", "--out", "out", "-n", 3, code=1).stderr
+    assert time.monotonic() - began < LIMIT_S
+    assert "rank 1 alone: rows.h5: row 7 is bad; mend it" in err
+    assert "rank 1 alone" in json.loads((folder / "out" / "outcome.json").read_text())["reason"]
 
 
 def test_singletons_are_refused_before_anything_is_written(folder: Path) -> None:
