@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import zlib
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from hpcjobs.errors import UserError
 
 FINALIZE_S = 20
+# mpiexec drops what it has not read when a rank aborts: it gets this long to read the traceback.
+HEARD_S = 0.5
 
 
 def main() -> None:
@@ -76,6 +79,7 @@ def end_all(error: BaseException) -> None:
     sys.stderr.flush()
     mpi = sys.modules.get("hpcjobs.parallel.mpi")
     if mpi is not None:
+        time.sleep(HEARD_S)
         mpi.MPICommunicator().abort(1)
     os._exit(130 if isinstance(error, KeyboardInterrupt) else 1)
 
