@@ -1,4 +1,5 @@
-# make demo: a first run, shown. make test: every test that needs no root. make accept: the long runs. make bench.
+# make demo: a first run, shown. make test: every test that needs no root. make test-slurm: those on a real Slurm.
+# make accept: the long runs. make bench: the speed claims.
 # Needs Python >= 3.11 and nothing else: no MPI, no compiler, no root.
 
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ BIN := .venv/bin
 # A CPU forced to an old BLAS kernel, or to many threads, is not what users have.
 CLEAN := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test accept bench clean
+.PHONY: demo test test-slurm accept bench clean
 
 demo: .venv/local
 	@examples/demo.sh $(BIN)/hpcjobs
@@ -19,6 +20,13 @@ test: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# Root, Debian: a real Slurm of three nodes on this machine, for as long as the tests take.
+test-slurm: .venv/test
+	@docker/slurm/cluster.sh install >/dev/null
+	docker/slurm/cluster.sh up
+	@trap 'docker/slurm/cluster.sh clean' EXIT; eval "$$(docker/slurm/cluster.sh env)"; \
+	  HPCJOBS_TEST_SLURM=1 $(CLEAN) $(BIN)/python -m pytest tests/slurm
 
 accept: .venv/test
 	@mkdir -p accept/logs
