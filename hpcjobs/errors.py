@@ -31,7 +31,7 @@ class LaunchError(UserError):
 def nearest(wrong: str, right: Iterable[str]) -> str:
     """Say which of the `right` names the user probably meant: `; did you mean 'clusters'?` or the whole list."""
     names = sorted(right)
-    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.65)
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + ", ".join(names)

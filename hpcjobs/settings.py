@@ -5,10 +5,13 @@ A job declares `class Settings(msgspec.Struct, frozen=True, kw_only=True)` whose
 """
 
 import argparse
+import contextlib
+import math
 import tomllib
 import types
 import typing
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +20,24 @@ import msgspec
 from hpcjobs.errors import SettingsError, nearest
 
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
+LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
 
 
 def setting(
-    description: str, *, kind: str = "", extendable: bool = False, volatile: bool = False, **bounds: Any
+    description: str,
+    *,
+    kind: str = "",
+    words: tuple[str, ...] = (),
+    extendable: bool = False,
+    volatile: bool = False,
+    **bounds: Any,
 ) -> msgspec.Meta:
     """What a field is for and what it accepts.
 
-    `kind="data"` marks the name of a data set (made absolute when it comes in); `extendable` may grow when a run is
-    resumed; `volatile` does not change the result, so it may differ freely.
+    `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`);
+    `extendable` may grow when a run is resumed; `volatile` does not change the result, so it may differ freely.
     """
-    extra = {"kind": kind, "extendable": extendable, "volatile": volatile}
+    extra = {"kind": kind, "words": words, "extendable": extendable, "volatile": volatile}
     return msgspec.Meta(description=description, extra=extra, **bounds)
 
 
@@ -41,7 +51,9 @@ def fields(settings: type[msgspec.Struct]) -> dict[str, Field]:
     hints = typing.get_type_hints(settings, include_extras=True)
     found = {}
     for info in msgspec.structs.fields(settings):
-        kind, meta = typing.get_args(hints[info.name])[:2]
+        hint = hints[info.name]
+        kind, *notes = typing.get_args(hint) if typing.get_origin(hint) is typing.Annotated else (hint,)
+        meta = next((note for note in notes if isinstance(note, msgspec.Meta)), msgspec.Meta())
         found[info.name] = (kind, meta, info.default)
     return found
 
@@ -50,7 +62,7 @@ def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field])
     """Declare flags for some `fields`. Values stay text here; `build` turns them into numbers."""
     for name, (kind, meta, default) in declared.items():
         usual = "required" if default is msgspec.NODEFAULT else f"default: {default}"
-        text = meta.description or ""
+        text = meta.description or name
         help_text = (text if default is None or default is False else f"{text} ({usual})").replace("%", "%%")
         if kind is bool:
             parser.add_argument(
@@ -64,33 +76,40 @@ def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field])
 def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, Any]) -> msgspec.Struct:
     """Settings from a TOML file and flags; flags win. Data names become absolute: of TOML, relative to it."""
     declared = fields(settings)
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    given: dict[str, tuple[Any, Path, str]] = {}  # value, the folder that a path starts from, where it was said
     if toml is not None:
+        keys: dict[str, str] = {}
         for key, value in read_toml(toml).items():
             name = key.replace("-", "_")
             if name not in declared:
                 raise SettingsError(f"{toml}: unknown key {key!r}; {nearest(name, declared)}")
-            values[name] = _absolute(value, declared[name], toml.parent)
-            origin[name] = f"{toml}: {key}"
+            if keys.setdefault(name, key) != key:
+                raise SettingsError(f"{toml}: {keys[name]!r} and {key!r} are one setting; keep one of them")
+            given[name] = (value, toml.parent, f"{toml}: {key}")
     for name, value in flags.items():
-        values[name] = _absolute(_number(value, declared[name][0]), declared[name], Path.cwd())
-        origin[name] = flag(name)
-    for name, (_, _, default) in declared.items():
-        if default is msgspec.NODEFAULT and name not in values:
-            raise SettingsError(f"{flag(name)} is missing: {declared[name][1].description}")
-    checked = {}
-    for name, value in values.items():
-        kind, meta, _ = declared[name]
-        allowed = _choices(kind)
-        if allowed and value not in allowed:
-            raise SettingsError(f"{origin[name]} is {value!r}: expected {' or '.join(allowed)}")
+        given[name] = (_number(value, declared[name][0]), Path.cwd(), flag(name))
+    for name, (_, meta, default) in declared.items():
+        if default is msgspec.NODEFAULT and name not in given:
+            raise SettingsError(f"{flag(name)} is missing: {meta.description or name}")
+    return settings(**{name: _checked(*found, declared[name]) for name, found in given.items()})
+
+
+def whole_number(text: str) -> int:
+    """A flag's text as a whole number; `1e6` is one."""
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        if real_number(text).is_integer():
+            return int(Decimal(text))  # float would round what has over 15 digits
+    raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}")
+
+
+def real_number(text: str) -> float:
+    """A flag's text as a number, as strictly as in a table: no `1_000`, no digits of other scripts."""
+    if "_" not in text and text.isascii():
         try:
-            checked[name] = msgspec.convert(value, typing.Annotated[kind, meta])
-        except msgspec.ValidationError as error:
-            reason = str(error).split(" - at")[0].replace("`", "")
-            raise SettingsError(f"{origin[name]} is {value!r}: {reason[0].lower()}{reason[1:]}") from None
-    return settings(**checked)
+            return float(text)
+        except ValueError:
+            pass
+    raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -126,22 +145,44 @@ def _choices(kind: Any) -> tuple[str, ...]:
 
 def _number(value: Any, kind: Any) -> Any:
     """A flag's text as the number its field wants; text that is none is left for the check to name."""
-    wanted = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    wanted = _alternatives(kind)
     if not isinstance(value, str) or str in wanted:
         return value
-    for number in (int, float):
+    for number, read in ((int, whole_number), (float, real_number)):
         if number in wanted:
-            try:
-                if number is int and float(value).is_integer():
-                    return int(float(value)) if "e" in value.lower() else int(value)
-                return number(value)
-            except ValueError:
-                continue
+            with contextlib.suppress(argparse.ArgumentTypeError):
+                return read(value)
     return value
 
 
-def _absolute(value: Any, declared: Field, base: Path) -> Any:
-    extra = declared[1].extra or {}
-    if extra.get("kind") == "data" and isinstance(value, str) and (":/" in value or "/" in value or "." in value):
-        return str((base / Path(value).expanduser()).absolute()) if value else value
-    return value
+def _checked(value: Any, base: Path, origin: str, declared: Field) -> Any:
+    """The value of one field, as its type and bounds want it; SettingsError says what is wrong with it."""
+    kind, meta, _ = declared
+    extra = meta.extra or {}
+    allowed = _choices(kind)
+    if allowed and value not in allowed:
+        raise SettingsError(f"{origin} is {value!r}: expected {' or '.join(allowed)}")
+    if extra.get("kind") == "data" and isinstance(value, str) and value not in extra.get("words", ()):
+        if not value:
+            raise SettingsError(f"{origin} is empty: expected {meta.description}")
+        if not value.isprintable():
+            raise SettingsError(f"{origin} is {value!r}: not printable UTF-8; rename or link the file")
+        value = str((base / Path(value).expanduser()).absolute())
+    try:
+        checked = msgspec.convert(value, typing.Annotated[kind, meta])
+    except msgspec.ValidationError as error:
+        reason = str(error).split(" - at")[0].replace("`", "")
+        if isinstance(value, str) and (int in _alternatives(kind) or float in _alternatives(kind)):
+            reason = "expected a number" if float in _alternatives(kind) else "expected a whole number"
+        raise SettingsError(f"{origin} is {value!r}: {reason[0].lower()}{reason[1:]}") from None
+    if isinstance(checked, float) and not math.isfinite(checked):
+        raise SettingsError(f"{origin} is {value!r}: expected a finite number")
+    if isinstance(checked, int) and not -LARGEST_INT <= checked <= LARGEST_INT:
+        bound = f"<= {LARGEST_INT}" if checked > 0 else f">= {-LARGEST_INT}"
+        raise SettingsError(f"{origin} is {value!r}: expected int {bound}")
+    return checked
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types that a value may have."""
+    return typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)

@@ -22,13 +22,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_the_wheel_holds_every_module_once_and_the_examples(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_once_and_examples_and_scripts(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith("hpcjobs/")]
     assert len(names) == len(set(names))
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "hpcjobs").rglob("*.py")}
     examples = {f"hpcjobs/examples/{path.name}" for path in (ROOT / "examples").iterdir()}
-    assert set(names) == modules | examples | {"hpcjobs/py.typed"}
+    scripts = {f"hpcjobs/scripts/{path.name}" for path in (ROOT / "slurm").iterdir()}
+    assert set(names) == modules | examples | scripts | {"hpcjobs/py.typed"}
 
 
 def test_the_demo_runs_from_the_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """Import, generate, inspect and verify data sets."""
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hpcjobs.cli import Parser
-from hpcjobs.errors import SettingsError, nearest
+from hpcjobs.errors import DataError, SettingsError, nearest
 from hpcjobs.runs.progress import Bar
+from hpcjobs.settings import real_number, whole_number
 
 USAGE = """usage: hpcjobs data COMMAND ...
 
@@ -80,12 +80,14 @@ def generate(argv: list[str]) -> int:
     parser = Parser(prog="hpcjobs data generate", description=generate.__doc__)
     parser.add_argument("kind", choices=("blobs",), help="Gaussian blobs around uniformly drawn centres")
     parser.add_argument("out", type=Path, metavar="OUT.h5", help="file to write")
-    parser.add_argument("--rows", type=int, required=True)
-    parser.add_argument("--columns", type=int, required=True)
-    parser.add_argument("--centres", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    parser.add_argument("--rows", type=whole_number, required=True)
+    parser.add_argument("--columns", type=whole_number, required=True)
+    parser.add_argument("--centres", type=whole_number, required=True)
+    parser.add_argument("--seed", type=whole_number, default=0, help="(default: 0)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="(default: float32)")
-    parser.add_argument("--spread", type=float, default=1.0, help="standard deviation around a centre (default: 1)")
+    parser.add_argument(
+        "--spread", type=real_number, default=1.0, help="standard deviation around a centre (default: 1)"
+    )
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 if it exists")
     given = vars(parser.parse(argv))
     given.pop("kind")
@@ -139,7 +141,16 @@ def verify(argv: list[str]) -> int:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON object a file on stdout")
     given = parser.parse(argv)
+    failed = []
     for path in given.files:
-        report: dict[str, Any] = verify_file(path)
-        print(json.dumps(report) if given.json else f"{os.fspath(path)}: {report['message']}")
+        try:
+            report: dict[str, Any] = verify_file(path)
+            line = f"{path}: {report['message']}"
+        except DataError as problem:
+            failed.append(str(path))
+            report = {"file": str(path), "problem": str(problem)}
+            line = str(problem)
+        print(json.dumps(report) if given.json else line)
+    if failed:
+        raise DataError(f"damaged or unreadable: {len(failed)} of {len(given.files)} files ({', '.join(failed)})")
     return 0

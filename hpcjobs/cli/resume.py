@@ -7,43 +7,53 @@ import msgspec
 
 from hpcjobs import settings
 from hpcjobs.cli import Parser
-from hpcjobs.cli.run import add_ranks
+from hpcjobs.cli.run import add_ranks, enter
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs import find as find_job
 from hpcjobs.launch import local
 from hpcjobs.launch.attempt import attempt
 from hpcjobs.parallel.census import refuse_singletons
-from hpcjobs.parallel.communicator import on_root
-from hpcjobs.parallel.starter import announced, world
+from hpcjobs.parallel.communicator import SerialCommunicator, on_root
+from hpcjobs.parallel.starter import world
 from hpcjobs.runs import folder as folders
 from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.index import find, remember
+from hpcjobs.runs.process import launched
 from hpcjobs.runs.stopping import Stop
 
 
 def main(argv: list[str]) -> int:
     """`hpcjobs resume`: go on in a run folder, on any number of ranks."""
-    parser = Parser(prog="hpcjobs resume", description=__doc__)
+    parser = Parser(
+        prog="hpcjobs resume",
+        usage="hpcjobs resume RUNDIR [-n RANKS] [--flag value ...]",
+        description=__doc__,
+        epilog="Flags: the settings of the job that may grow, such as --max-iterations.",
+    )
     parser.add_argument("run", metavar="RUNDIR", help="run folder, `last`, or a unique beginning of its name")
     add_ranks(parser)
+    if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
+        raise SettingsError(f"hpcjobs resume: name the run first: hpcjobs resume RUNDIR {' '.join(argv[:2])} ...")
     known, extensions = parser.parse_known_args(argv)
     local.check(known.ranks)
     os.umask(0o077)  # run folders are private
     stop = Stop()
-    communicator = world()
-    refuse_singletons(communicator)
+    communicator = world() if known.ranks is None else SerialCommunicator()
+    if known.ranks is None:
+        refuse_singletons(communicator)
     folder = RunFolder(on_root(communicator, lambda: prepare(known.run, extensions)))
-    if known.ranks is not None and announced() is None:
+    if known.ranks is not None:
         code = local.launch(folder, known.ranks)
     else:
         code = attempt(folder, communicator, stop)
-    if code == 0 and communicator.rank == 0 and not local.launched():
+    if code == 0 and communicator.rank == 0 and not launched():
         print(folder.result)
     return code
 
 
 def prepare(name: str, extensions: list[str]) -> Any:
     """Find the folder and enter the settings that may grow."""
-    folder = folders.find(name)
+    folder = RunFolder(find(name))
     wish = folder.read_settings()
     job = find_job(wish["job"])
     declared = {
@@ -54,12 +64,13 @@ def prepare(name: str, extensions: list[str]) -> Any:
     parser = Parser(prog="hpcjobs resume", description=f"Settings of a {wish['job']} run that may grow.")
     settings.add_flags(parser, declared)
     flags = vars(parser.parse(extensions))
+    remember(folder.path)
     if not flags:
         return folder.path
-    old = wish["settings"]
+    old = msgspec.to_builtins(folders.settings_of(folder, job.Settings))
     new = msgspec.to_builtins(settings.build(job.Settings, None, old | flags))
     found = settings.differences(old, new, job.Settings)
     if found:
         raise SettingsError(f"{folder.path}: a run can grow, not change: {'; '.join(found)}")
-    folders.update(folder, new)
+    enter(folder, new)
     return folder.path

@@ -13,10 +13,12 @@ from hpcjobs.errors import RunFolderError, SettingsError
 from hpcjobs.launch import local
 from hpcjobs.launch.attempt import attempt
 from hpcjobs.parallel.census import refuse_singletons
-from hpcjobs.parallel.communicator import on_root
-from hpcjobs.parallel.starter import announced, world
+from hpcjobs.parallel.communicator import SerialCommunicator, on_root
+from hpcjobs.parallel.starter import world
 from hpcjobs.runs import folder as folders
-from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.folder import RunFolder, is_blank
+from hpcjobs.runs.index import remember
+from hpcjobs.runs.lease import owner
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.stopping import Stop
 
@@ -37,12 +39,13 @@ def main(argv: list[str]) -> int:
     local.check(ranks)
     os.umask(0o077)  # run folders are private
     stop = Stop()
-    communicator = world()
-    refuse_singletons(communicator)
+    communicator = world() if ranks is None else SerialCommunicator()
+    if ranks is None:
+        refuse_singletons(communicator)
     path = on_root(communicator, lambda: prepare(name, job, toml, given, out))
     say(f"run folder {path}", communicator.rank == 0)
     folder = RunFolder(path)
-    if ranks is not None and announced() is None:
+    if ranks is not None:
         code = local.launch(folder, ranks)
     else:
         code = attempt(folder, communicator, stop)
@@ -78,21 +81,31 @@ def prepare(name: str, job: Any, toml: Path | None, flags: dict[str, Any], out: 
     if hasattr(job, "check"):
         job.check(built)
     values = msgspec.to_builtins(built)
-    if out is None or not out.exists():
+    if out is None or not os.path.lexists(out) or is_blank(out):
         return folders.create(out, name, values).path
     folder = RunFolder(out.absolute())
     if not folder.settings.exists():
-        if out.is_dir() and not any(out.iterdir()):
-            return folders.create(out, name, values).path
         raise RunFolderError(f"{out}: exists and is not a run folder; name a new one with --out")
     wish = folder.read_settings()
     if wish["job"] != name:
         raise RunFolderError(f"{out}: is the run of a {wish['job']} job; name a new folder for this {name} job")
-    found = settings.differences(wish["settings"], values, job.Settings)
+    old = msgspec.to_builtins(folders.settings_of(folder, job.Settings))
+    found = settings.differences(old, values, job.Settings)
     if found:
         raise SettingsError(
             f"{out}: was begun with other settings ({'; '.join(found)}); "
             "continue it with the old ones, or name a new folder with --out"
         )
-    folders.update(folder, values)
+    enter(folder, values)
+    remember(folder.path)
     return folder.path
+
+
+def enter(folder: RunFolder, values: dict[str, Any]) -> None:
+    """Put settings in force that may differ, unless somebody runs with the old ones at this moment."""
+    busy = owner(folder) if values != folder.read_settings()["settings"] else None
+    if busy:
+        raise RunFolderError(
+            f"{folder.path}: in use by process {busy['pid']} on {busy['host']}; change its settings when it has stopped"
+        )
+    folders.update(folder, values)

@@ -1,6 +1,8 @@
 """Tell the story of a run: settings, attempts, history, sizes, digest."""
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ from rich.table import Table
 from hpcjobs.cli import Parser
 from hpcjobs.errors import UserError
 from hpcjobs.jobs import find as find_job
-from hpcjobs.runs import folder as folders
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.index import find
 from hpcjobs.runs.story import tell, tell_run
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -26,11 +29,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     given = parser.parse(argv)
     path = Path(given.what)
-    story = tell(path) if path.is_file() else tell_run(folders.find(given.what))
+    story = tell(path) if path.is_file() else tell_run(RunFolder(find(given.what)))
     if given.json:
         print(json.dumps(story, indent=2))
     else:
-        print_story(story, Console(highlight=False, markup=False, soft_wrap=True))
+        width = None if sys.stdout.isatty() else 1000  # paths in a pipe stay whole
+        print_story(story, Console(highlight=False, markup=False, width=width))
     return 0
 
 
@@ -79,7 +83,8 @@ def described(story: dict[str, Any]) -> dict[str, str]:
 
 
 def sparkline(values: list[float]) -> str:
-    """The course of a column in one line; long ones are thinned out."""
+    """The course of a column in one line; long ones are thinned out, and what is no number is left out."""
+    values = [value for value in values if math.isfinite(value)] or [0.0]
     shown = values if len(values) <= SPARKS else [values[i * len(values) // SPARKS] for i in range(SPARKS)]
     low, high = min(shown), max(shown)
     reach = (high - low) or 1.0

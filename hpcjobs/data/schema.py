@@ -60,9 +60,14 @@ def rows_of(array: NDArray[Any], total: int, start: int) -> Rows:
 
 def text(value: str) -> NDArray[np.bytes_]:
     """A scalar text as fixed-length UTF-8 bytes."""
-    return np.array(value.encode() or b" ")
+    return np.array(_encoded(value))
 
 
 def texts(values: Iterable[str]) -> NDArray[np.bytes_]:
     """A column of texts as fixed-length UTF-8 bytes."""
-    return np.array([value.encode() or b" " for value in values], dtype=np.bytes_)
+    return np.array([_encoded(value) for value in values], dtype=np.bytes_)
+
+
+def _encoded(value: str) -> bytes:
+    """UTF-8, at least one byte; a byte of a file name that is no text stands as `\\udcff`, which every reader takes."""
+    return value.encode(errors="backslashreplace") or b" "

@@ -51,6 +51,9 @@ def split_name(argument: str) -> tuple[Path, str | None]:
     if ":/" in argument and not Path(argument).exists():
         file, _, name = argument.rpartition(":/")
         return Path(file), f"/{name}"
+    file, _, name = argument.rpartition(":")
+    if Path(file).is_file() and not Path(argument).exists():
+        raise DataError(f"{argument}: no such file; did you mean {file}:/{name}?")
     return Path(argument), None
 
 

@@ -4,11 +4,14 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hpcjobs.errors import SettingsError, nearest
+
+NEEDED = "`Settings` and `run(settings, context)`"
 
 
 def names() -> list[str]:
@@ -36,9 +39,7 @@ def find(name: str) -> Any:
         job = next(iter(points)).load()
     for needed in ("Settings", "run"):
         if not hasattr(job, needed):
-            raise SettingsError(
-                f"{name}: not a job: it has no {needed!r} (a job has `Settings` and `run(settings, context)`)"
-            )
+            raise SettingsError(f"{name}: not a job: it has no {needed!r} (a job has {NEEDED})")
     return job
 
 
@@ -56,9 +57,23 @@ def _from_file(name: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module: ModuleType = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        raise SettingsError(f"{path}{_line(error, path)}: cannot be loaded: {reason}") from error
     if not attribute:
         return module
     if not hasattr(module, attribute):
-        raise SettingsError(f"{path}: has no {attribute!r}; {nearest(attribute, vars(module))}")
+        known = [name for name, item in vars(module).items() if hasattr(item, "Settings") and hasattr(item, "run")]
+        hint = nearest(attribute, known) if known else f"name the file alone, or an object with {NEEDED}"
+        raise SettingsError(f"{path}: has no {attribute!r}; {hint}")
     return getattr(module, attribute)
+
+
+def _line(error: Exception, path: Path) -> str:
+    """Where in the file an error arose: `, line 3`."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f", line {lines[-1]}" if lines else ""

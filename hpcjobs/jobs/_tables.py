@@ -9,6 +9,7 @@ from hpcjobs.data.slab import read_slab, refuse_rows
 from hpcjobs.data.source import Source, find_source
 from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.kernels import kmeans as kernels
+from hpcjobs.parallel.communicator import SerialCommunicator, on_root
 from hpcjobs.runs.context import Context
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,7 @@ def load(
     """
     comm = context.communicator
     slab = read_slab(source, comm)
-    context.use_input(str(source), source.rows, slab.digest)
+    context.use_input(source, slab.digest)
     features = source.shape[1]
     low = np.full(features, np.inf)
     high = -low
@@ -60,7 +61,7 @@ def load_weights(name: str | None, context: Context) -> tuple[Floats, float | No
     comm = context.communicator
     source = find_source(name, 1, comm)
     slab = read_slab(source, comm)
-    context.use_input(str(source), source.rows, slab.digest)
+    context.use_input(source, slab.digest)
     weights = slab.rows.astype(np.float64)
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0))) + slab.start
     refuse_rows(source, wrong, "a weight that is negative, NaN or infinite", "mend them", comm)
@@ -69,6 +70,19 @@ def load_weights(name: str | None, context: Context) -> tuple[Floats, float | No
     if heaviest[0] == 0:
         raise SettingsError(f"--weights {source}: every weight is 0; at least one must be positive")
     return weights, float(heaviest[0])
+
+
+def load_centres(name: str, context: Context) -> Floats:
+    """Starting centres (clusters, features) from a file, on every rank."""
+    comm = context.communicator
+    source = find_source(name, 2, comm)
+    slab = on_root(comm, lambda: read_slab(source, SerialCommunicator()))
+    context.use_input(source, slab.digest)
+    centres = slab.rows.astype(np.float64)
+    wrong = np.flatnonzero(~(np.abs(centres) <= LARGEST).all(axis=1))
+    if len(wrong):
+        raise SettingsError(f"--init {source}: centre {wrong[0]} is not finite, or beyond {LARGEST:.0e}")
+    return centres
 
 
 def _close_up(rows: NDArray[np.generic], kept: NDArray[np.int64]) -> NDArray[np.generic]:

@@ -1,6 +1,7 @@
 """k-means: Lloyd's algorithm on rows that lie over any number of ranks, with certified labels and exact sums."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,19 +10,21 @@ from numpy.typing import NDArray
 
 from hpcjobs.clustering import kmeans
 from hpcjobs.clustering import start as starts
-from hpcjobs.clustering.exact import LARGEST, runs
+from hpcjobs.clustering.exact import runs
 from hpcjobs.clustering.position import Best, Position
 from hpcjobs.clustering.table import Table, survey
 from hpcjobs.data.schema import Variable, rows_of
 from hpcjobs.data.slab import identities
-from hpcjobs.data.source import Reader, Source, find_source, locate
+from hpcjobs.data.source import Source, locate
 from hpcjobs.errors import SettingsError
-from hpcjobs.jobs._tables import load
+from hpcjobs.jobs._tables import load, load_centres
 from hpcjobs.kernels.kmeans import compile_for
 from hpcjobs.parallel.communicator import leader_first, on_root
 from hpcjobs.parallel.randomness import Stream
 from hpcjobs.runs.context import Context
 from hpcjobs.settings import setting
+
+DRAWN = ("k-means++", "random")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +34,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clusters: Annotated[int, setting("number of clusters", ge=1, le=2**31 - 1)]
     init: Annotated[
         str,
-        setting("starting centres: k-means++, random, or FILE.h5:/path of clusters x features", kind="data"),
+        setting(
+            "starting centres: k-means++, random, or FILE.h5:/path of clusters x features",
+            kind="data",
+            words=DRAWN,
+        ),
     ] = "k-means++"
-    restarts: Annotated[int, setting("how many starts to try; the one of lowest inertia wins", ge=1)] = 1
-    max_iterations: Annotated[int, setting("most iterations of one start", ge=1, extendable=True)] = 300
+    restarts: Annotated[int, setting("how many starts to try; the one of lowest inertia wins", ge=1, le=2**31 - 1)] = 1
+    max_iterations: Annotated[int, setting("most iterations of one start", ge=1, le=2**31 - 1, extendable=True)] = 300
     tolerance: Annotated[
         float,
         setting(
@@ -69,9 +76,10 @@ def check(settings: Settings) -> Source:
         raise SettingsError(
             f"--clusters is {settings.clusters}, but {source} has {rows} rows; at most one cluster a row"
         )
-    if settings.init not in ("k-means++", "random"):
-        if ".h5" not in settings.init and "/" not in settings.init:
-            raise SettingsError(f"--init is {settings.init!r}; expected k-means++, random, or FILE.h5:/path of centres")
+    if settings.init not in DRAWN:
+        named = Path(settings.init)
+        if not named.suffix and ":/" not in settings.init and not named.exists():
+            raise SettingsError(f"--init is {named.name!r}; expected k-means++, random, or FILE.h5:/path of centres")
         centres = locate(settings.init, dimensions=2)
         if centres.shape != (settings.clusters, features):
             raise SettingsError(
@@ -100,13 +108,14 @@ def run(settings: Settings, context: Context) -> str:
     with context.timing.phase("read"):
         table, low, high, heaviest = load(source, settings.weights, settings.missing == "omit", context)
         ground = survey(table, low, high, heaviest)
+        given = None if settings.init in DRAWN else load_centres(settings.init, context)
     labels = np.empty(len(table.points), dtype=np.int32)
     labelled = None  # the start that the labels belong to: none yet in a run resumed after its last iteration
 
     while at.start < settings.restarts:
         if at.centres is None:
             with context.timing.phase("start"):
-                at.centres = first_centres(settings, at.start, table)
+                at.centres = first_centres(settings, at.start, table) if given is None else given
         with context.timing.phase("iterate"):
             while at.iteration < settings.max_iterations and not at.converged:
                 totals = kmeans.assign(table, ground.grid, at.centres, labels)
@@ -138,23 +147,10 @@ def run(settings: Settings, context: Context) -> str:
 
 
 def first_centres(settings: Settings, start: int, table: Table) -> NDArray[np.float64]:
-    """Starting centres (clusters, features) of one start."""
+    """Starting centres (clusters, features) of one start, drawn from the rows."""
     stream = Stream(settings.seed, "k-means start", start)
-    if settings.init == "k-means++":
-        return starts.kmeans_plus_plus(table, settings.clusters, stream)
-    if settings.init == "random":
-        return starts.random_rows(table, settings.clusters, stream)
-    named = find_source(settings.init, 2, table.communicator)
-
-    def read() -> NDArray[np.float64]:
-        with Reader(named) as reader:
-            centres = next(iter(reader.blocks(0, named.rows, named.rows))).astype(np.float64)
-        wrong = np.flatnonzero(~(np.abs(centres) <= LARGEST).all(axis=1))
-        if len(wrong):
-            raise SettingsError(f"--init {named}: centre {wrong[0]} is not finite, or beyond {LARGEST:.0e}")
-        return centres
-
-    return on_root(table.communicator, read)
+    draw = starts.kmeans_plus_plus if settings.init == "k-means++" else starts.random_rows
+    return draw(table, settings.clusters, stream)
 
 
 def result(best: Best, table: Table, labels: NDArray[np.int32], source: Source) -> dict[str, Variable]:

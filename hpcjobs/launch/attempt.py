@@ -14,7 +14,7 @@ from hpcjobs.parallel.census import take_census
 from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs import outcome
 from hpcjobs.runs.context import Context, Stopped
-from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.folder import RunFolder, settings_of
 from hpcjobs.runs.lease import Lease, take
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.stopping import Stop
@@ -30,19 +30,25 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
     census = take_census(communicator)
     wish = on_root(communicator, folder.read_settings)
     job = find_job(wish["job"])
-    settings = msgspec.convert(wish["settings"], job.Settings)
+    # Plain values travel: the Settings of a job in a file cannot be pickled.
+    values = on_root(communicator, lambda: msgspec.to_builtins(settings_of(folder, job.Settings)))
+    settings = msgspec.convert(values, job.Settings)
     speaks = communicator.rank == 0
+    if on_root(communicator, lambda: folder.read_outcome().get("state") == "done" and finished(folder, job.Settings)):
+        say(f"already done: {folder.result}", speaks)
+        return outcome.DONE
     nodes = len({entry["host"] for entry in census})
     begun = on_root(communicator, lambda: begin(folder, communicator.size, nodes))
     lease = Lease(folder.lease, begun[-1]["id"], beats=speaks)
     if on_root(communicator, lambda: leave_finished(folder, job.Settings, begun, lease)):
         say(f"already done: {folder.result}", speaks)
         return outcome.DONE
-    context = Context(wish, folder, communicator, lease, stop, census, begun)
+    context = Context(wish, job.Settings, folder, communicator, lease, stop, census, begun)
 
     def end(code: int, reason: str, digest: str = "") -> None:
         begun[-1] |= {"ended": outcome.now(), "reason": reason}
         outcome.write(folder, code, reason, begun, digest, lease.check)
+        folder.live.unlink(missing_ok=True)
         lease.release()
 
     try:
@@ -60,7 +66,9 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
     except BaseException as error:  # known to this rank only: no collective call from here on
         reason = f"rank {communicator.rank}: {type(error).__name__}: {error}"
         begun[-1] |= {"ended": outcome.now(), "reason": f"failed: {reason}"}
-        outcome.write(folder, outcome.FAILED, reason, begun)
+        with contextlib.suppress(UserError, OSError):  # what went wrong first is what the user must see
+            outcome.write(folder, outcome.FAILED, reason, begun, check=lease.check)
+            lease.release()
         raise
     say(f"done: {folder.result}  digest {digest[:16]}", speaks)
     return outcome.DONE
@@ -71,30 +79,38 @@ def _not_alone(folder: RunFolder, begun: Sequence[dict[str, Any]], reason: str) 
     """End this rank, and the others with it, when they do not join it: only a job with a fault gets there."""
 
     def give_up() -> None:
-        outcome.write(folder, outcome.FAILED, reason, begun)
+        with contextlib.suppress(UserError, OSError):
+            outcome.write(folder, outcome.FAILED, reason, begun)
         say(f"failed: {reason}")
         os._exit(1)
 
     timer = threading.Timer(AGREEMENT_S, give_up)
     timer.daemon = True
     timer.start()
-    yield
-    timer.cancel()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]:
     """Take the lease; the attempts so far, killed ones included, with this one at the end."""
+    step = folder.newest_step()
     this = {
         "job_id": os.environ.get("SLURM_JOB_ID", ""),
         "ranks": ranks,
         "nodes": nodes,
         "started": outcome.now(),
         "ended": "",
-        "first_step": 0,
-        "last_step": 0,
+        "first_step": step,
+        "last_step": step,
         "reason": "running",
     }
-    return take(folder, this, folder.read_outcome().get("attempts", []))
+    attempts = take(folder, this, folder.read_outcome().get("attempts", []))
+    folder.checkpoints.mkdir(exist_ok=True, mode=0o700)
+    for left in (*folder.path.glob(".*.h5.*.tmp"), *folder.checkpoints.glob(".*.tmp")):
+        left.unlink(missing_ok=True)  # half-written by an attempt that was killed
+    return attempts
 
 
 def leave_finished(

@@ -12,17 +12,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpcjobs.errors import LaunchError, SettingsError
+from hpcjobs.errors import LaunchError, SettingsError, UserError
 from hpcjobs.parallel.starter import announced
 from hpcjobs.runs import outcome
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import take
+from hpcjobs.runs.process import LAUNCHED
 from hpcjobs.runs.progress import on_terminal, say
+from hpcjobs.runs.stopping import GRACEFUL
 
 AGREED = (outcome.DONE, outcome.MISTAKE, outcome.STOPPED)
 MOST_RANKS = 4096
 PR_SET_PDEATHSIG = 1
-LAUNCHED = "HPCJOBS_LAUNCHED"
 
 
 def check(ranks: str | None) -> None:
@@ -32,7 +33,7 @@ def check(ranks: str | None) -> None:
     if not (ranks.isdecimal() and 1 <= int(ranks) <= MOST_RANKS):
         raise SettingsError(f"-n is {ranks!r}: expected a number of ranks from 1 to {MOST_RANKS}")
     start = announced()
-    if start is not None:
+    if start is not None and start.size > 1:
         raise SettingsError(f"-n {ranks}: {start.by} has already started {start.size} ranks; leave -n out")
 
 
@@ -51,29 +52,33 @@ def launch(folder: RunFolder, ranks: str) -> int:
         _forwarding(process) as asked,
     ):
         code = process.wait()
-    if code in AGREED:
+    if code in AGREED and (code != outcome.DONE or folder.result.exists()):
         return code
     if len(_ended(folder)) == len(before):  # no rank lived to tell
-        attempts = take(folder, {}, before)[:-1]
-        folder.lease.unlink()
-        if asked and asked.count(signal.SIGINT) < 2:
-            outcome.write(folder, outcome.STOPPED, f"stopped by {asked[0].name} before the ranks were ready", attempts)
-        else:
-            reason = f"a rank was killed or crashed: mpiexec ended with {_named(code)}"
-            outcome.write(folder, outcome.FAILED, reason, attempts)
+        _tell(folder, before, asked, code)
     told = folder.read_outcome()
+    if not told:
+        return outcome.FAILED
     say(f"{told['state']}: {told['reason']}; told in {folder.outcome}; continue with: hpcjobs resume {folder.path}")
     return int(told["exit_code"])
+
+
+def _tell(folder: RunFolder, before: list[dict[str, Any]], asked: list[signal.Signals], code: int) -> None:
+    """Write how the ranks ended in their place."""
+    end, reason = outcome.FAILED, f"a rank was killed or crashed: mpiexec ended with {_named(code)}"
+    if asked and asked.count(signal.SIGINT) < 2:
+        end, reason = outcome.STOPPED, f"stopped by {asked[0].name} before the ranks were ready"
+    try:
+        attempts = take(folder, {}, before)[:-1]
+        folder.lease.unlink()
+        outcome.write(folder, end, reason, attempts)
+    except UserError as trouble:
+        say(f"failed: {reason}; and the run folder cannot be written: {trouble}")
 
 
 def _ended(folder: RunFolder) -> list[dict[str, Any]]:
     attempts: list[dict[str, Any]] = folder.read_outcome().get("attempts", [])
     return attempts
-
-
-def launched() -> bool:
-    """Whether this process is a rank that `launch` started, so that another process speaks to the user."""
-    return LAUNCHED in os.environ
 
 
 def argv(launcher: Path, ranks: int, folder: Path) -> list[str]:
@@ -110,6 +115,7 @@ def environment() -> dict[str, str]:
     """What the ranks see: ours, and leave to be root and to outnumber the cores, which Open MPI asks for."""
     added = {
         LAUNCHED: str(os.getpid()),
+        "PYTHONSAFEPATH": "1",  # a random.py in the current folder is not the library's
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
@@ -117,7 +123,8 @@ def environment() -> dict[str, str]:
     }
     if on_terminal():
         added["HPCJOBS_TERMINAL"] = "1"
-    return os.environ | added
+    # A starter of our own process (`srun --pty bash`) is none of the ranks' business.
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PMI_", "PMIX_"))} | added
 
 
 def die_with_parent(number: signal.Signals) -> None:
@@ -145,8 +152,8 @@ def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[list[signal.Sign
         else:
             process.send_signal(signal.SIGUSR1)  # the one that every mpiexec passes on
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
-    before: dict[int, Any] = {number: signal.signal(number, forward) for number in numbers}
+    heeded = [number for number in GRACEFUL if signal.getsignal(number) is not signal.SIG_IGN]
+    before: dict[int, Any] = {number: signal.signal(number, forward) for number in heeded}
     try:
         yield asked
     finally:

@@ -32,7 +32,8 @@ def announced() -> Announced | None:
         if by == "srun" and int(env["SLURM_STEP_ID"]) >= 2**32 - 16:
             continue  # Slurm's numbers for batch, extern and interactive steps
         if env.get(size, "").isdigit():
-            return Announced(by, int(env[size]), int(env.get(rank, "0")))
+            number = env.get(rank, "")
+            return Announced(by, int(env[size]), int(number) if number.isdigit() else 0)
     return None
 
 

@@ -1,6 +1,8 @@
 """Checkpoints: whole files of small state, the newest three kept, the newest whole one resumed."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +52,34 @@ def newest(folder: RunFolder) -> tuple[Path | None, list[str]]:
     return None, warnings
 
 
-def load(path: Path) -> tuple[int, State, History, State]:
-    """Steps done, state, history and the recorded inputs of a checkpoint."""
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds."""
+
+    step: int
+    state: State
+    history: History
+    inputs: State
+    run_uuid: str
+    settings: dict[str, Any]
+
+
+def load(path: Path) -> Saved:
+    """Read a checkpoint back."""
     with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
         state = {name: np.asarray(item[()]) for name, item in file["state"].items() if not _scale(name)}
         history = History()
         if "history" in file:
             columns = {name: item[()] for name, item in file["history"].items()}
             history.restore(columns.pop("step"), columns)
-        inputs = {}
+        inputs, settings = {}, {}
         if "provenance/inputs" in file:
             inputs = {name: item[()] for name, item in file["provenance/inputs"].items()}
-    return int(state.pop("step_done")), state, history, inputs
+        if "provenance/settings" in file:
+            settings = json.loads(file["provenance/settings"][()])
+        run_uuid = file.attrs["run_uuid"]
+        uuid = run_uuid.decode().strip() if isinstance(run_uuid, bytes) else str(run_uuid)
+        return Saved(int(state.pop("step_done")), state, history, inputs, uuid, settings)
 
 
 def _scale(name: str) -> bool:

@@ -4,9 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from numpy.typing import NDArray
 
 from hpcjobs.data.schema import Contents, Variable
+from hpcjobs.data.source import Source
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import RunFolderError
 from hpcjobs.parallel.communicator import Communicator, on_root
@@ -18,6 +20,7 @@ from hpcjobs.runs.progress import Progress
 from hpcjobs.runs.provenance import provenance
 from hpcjobs.runs.stopping import Stop, agree
 from hpcjobs.runs.timing import Timing
+from hpcjobs.settings import differences
 
 LIVE_EVERY_S = 10.0
 
@@ -32,6 +35,7 @@ class Context:
     def __init__(
         self,
         wish: Mapping[str, Any],
+        declared: type[msgspec.Struct],
         folder: RunFolder,
         communicator: Communicator,
         lease: Lease,
@@ -44,6 +48,7 @@ class Context:
         self.history = History()
         self.timing = Timing()
         self._wish = wish
+        self._declared = declared
         self._folder = folder
         self._lease = lease
         self._stop = stop
@@ -66,15 +71,24 @@ class Context:
             self.progress.say(warning)
         if path is None:
             return 0, {}
-        step, state, self.history, self._recorded_inputs = on_root(self.communicator, lambda: checkpoint.load(path))
-        self._attempts[-1]["first_step"] = self._attempts[-1]["last_step"] = step
-        self.progress.say(f"resuming after step {step}")
-        return step, state
+        saved = on_root(self.communicator, lambda: checkpoint.load(path))
+        other = differences(saved.settings, self._wish["settings"], self._declared)
+        if saved.run_uuid != self._wish["run_uuid"]:
+            other = [f"it is of run {saved.run_uuid}, this one is {self._wish['run_uuid']}"]
+        if other:
+            raise RunFolderError(
+                f"{path}: does not belong to this run: {'; '.join(other)}; remove it, or start a new run"
+            )
+        self.history, self._recorded_inputs = saved.history, saved.inputs
+        self._attempts[-1]["first_step"] = self._attempts[-1]["last_step"] = saved.step
+        self.progress.say(f"resuming after step {saved.step}")
+        return saved.step, saved.state
 
-    def use_input(self, name: str, rows: int, digest: str) -> None:
+    def use_input(self, source: Source, digest: str) -> None:
         """Record what a run reads, and refuse to continue on other data than it began with."""
-        number = len(self._inputs)
-        self._inputs.append({"name": name, "rows": rows, "digest": digest})
+        number, name = len(self._inputs), str(source)
+        facts = {"rows": source.rows, "size": source.size, "modified": source.modified}
+        self._inputs.append({"name": name, "digest": digest} | facts)
         recorded = self._recorded_inputs.get("digest")
         if recorded is not None and number < len(recorded) and recorded[number].decode().strip() != digest:
             raise RunFolderError(

@@ -1,4 +1,4 @@
-"""The run folder: the one place that knows its paths, and how a run is named and found."""
+"""The run folder: the one place that knows its paths and what its small files hold."""
 
 import json
 import os
@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hpcjobs.data.publish import publish_bytes
-from hpcjobs.errors import RunFolderError, nearest
+from hpcjobs.errors import RunFolderError
+from hpcjobs.runs.index import remember
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,59 @@ class RunFolder:
     def read_settings(self) -> dict[str, Any]:
         """What was asked for: job, settings, run_uuid."""
         try:
-            return dict(json.loads(self.settings.read_text()))
+            wish: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(self.settings.read_bytes(), type=Wish))
+            return wish
         except FileNotFoundError:
             raise RunFolderError(
                 f"{self.path}: not a run folder (no settings.json in it); `hpcjobs run JOB --out {self.path}` makes one"
             ) from None
-        except (ValueError, OSError) as error:
-            raise RunFolderError(f"{self.settings}: cannot be read: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+            raise RunFolderError(f"{self.settings}: damaged: {error}; restore it, or start a new run") from None
 
     def read_outcome(self) -> dict[str, Any]:
-        """How the last attempt ended; empty when none has."""
+        """How the last attempt ended; empty when none has, or when the file is damaged."""
         try:
-            return dict(json.loads(self.outcome.read_text()))
-        except (FileNotFoundError, ValueError):
+            told: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(self.outcome.read_bytes(), type=Outcome))
+            return told
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError):
             return {}
+
+    def newest_step(self) -> int:
+        """The step of the newest checkpoint, by its name; 0 without one."""
+        return max((int(path.stem[5:]) for path in self.checkpoints.glob("step-*.h5")), default=0)
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What `settings.json` holds."""
+
+    job: str
+    settings: dict[str, Any]
+    run_uuid: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One attempt, as `outcome.json` and the lease tell of it."""
+
+    id: str
+    ranks: int = 0
+    nodes: int = 0
+    started: str = ""
+    first_step: int = 0
+    last_step: int = 0
+    reason: str = ""
+    ended: str = ""
+    job_id: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What `outcome.json` holds."""
+
+    state: str
+    exit_code: int
+    reason: str
+    ended: str
+    digest: str
+    attempts: list[Attempt]
 
 
 def create(path: Path | None, job: str, settings: dict[str, Any]) -> RunFolder:
@@ -70,26 +112,37 @@ def create(path: Path | None, job: str, settings: dict[str, Any]) -> RunFolder:
     made = (path or default_path(job)).absolute()
     try:
         made.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (made / "checkpoints").mkdir(exist_ok=True, mode=0o700)
+        folder = RunFolder(made)
+        draft = made / f".settings.json.{secrets.token_hex(4)}.tmp"
+        draft.write_text(_as_text({"job": job, "settings": settings, "run_uuid": str(uuid.uuid4())}))
+        try:
+            os.link(draft, folder.settings)  # fails if another command has made the same folder meanwhile
+        finally:
+            draft.unlink()
+    except FileExistsError:
+        raise RunFolderError(f"{made}: another command has just made it; name another folder with --out") from None
     except OSError as error:
         raise RunFolderError(
             f"{made}: the run folder cannot be made: {error.strerror}; choose another with --out"
         ) from None
-    folder = RunFolder(made)
-    _write_settings(folder, {"job": job, "settings": settings, "run_uuid": str(uuid.uuid4())})
-    _remember(folder)
+    remember(made)
     return folder
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a folder holds nothing but what a start that was killed may have left."""
+    return path.is_dir() and all(entry.name.endswith(".tmp") or entry.name == "checkpoints" for entry in path.iterdir())
 
 
 def update(folder: RunFolder, settings: dict[str, Any]) -> None:
     """Put other settings in force; whoever calls has checked that they may differ."""
     wish = folder.read_settings()
     if wish["settings"] != settings:
-        _write_settings(folder, wish | {"settings": settings})
+        publish_bytes(folder.settings, _as_text(wish | {"settings": settings}).encode())
 
 
-def _write_settings(folder: RunFolder, wish: dict[str, Any]) -> None:
-    publish_bytes(folder.settings, (json.dumps(wish, indent=2, sort_keys=True) + "\n").encode())
+def _as_text(wish: dict[str, Any]) -> str:
+    return json.dumps(wish, indent=2, sort_keys=True) + "\n"
 
 
 def default_path(job: str) -> Path:
@@ -99,37 +152,16 @@ def default_path(job: str) -> Path:
     return base / f"{label}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-def find(name: str) -> RunFolder:
-    """A run by folder, by `last`, or by a unique beginning of its name."""
-    path = Path(name)
-    if path.is_dir():
-        return RunFolder(path.absolute())
-    known = sorted(_index().glob("*"), key=lambda link: link.lstat().st_mtime_ns) if _index().is_dir() else []
-    known = [link for link in known if link.is_dir()]
-    if name == "last" and known:
-        return RunFolder(known[-1].resolve())
-    fitting = [link for link in known if link.name.startswith(name)]
-    if len(fitting) == 1:
-        return RunFolder(fitting[0].resolve())
-    if fitting:
+def settings_of(folder: RunFolder, declared: type[msgspec.Struct]) -> Any:
+    """The settings in force, checked again: another version of hpcjobs, or a hand, may have written them."""
+    values = folder.read_settings()["settings"]
+    unknown = sorted(set(values) - {field.name for field in msgspec.structs.fields(declared)})
+    if unknown:
         raise RunFolderError(
-            f"{name!r} begins the names of {len(fitting)} runs: {', '.join(f.name for f in fitting[:5])}"
+            f"{folder.settings}: has {', '.join(unknown)}, which this hpcjobs does not know: "
+            "a newer version made it; run it with that one"
         )
-    hint = nearest(name, [link.name for link in known]) if known else "no run has been made yet"
-    raise RunFolderError(f"{name}: no such run folder, and no run of that name; {hint}")
-
-
-def _index() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "hpcjobs" / "runs"
-
-
-def _remember(folder: RunFolder) -> None:
-    """Keep a link to the run, so that it can be named from anywhere; a home that cannot be written is no matter."""
-    link = _index() / folder.path.name
     try:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder.path)
-    except OSError:
-        return
+        return msgspec.convert(values, declared)
+    except msgspec.ValidationError as error:
+        raise RunFolderError(f"{folder.settings}: damaged: {error}; restore it, or start a new run") from None

@@ -1,5 +1,6 @@
 """The lease: which process runs a folder. Made with O_EXCL, taken over by rename, kept alive by its time stamp."""
 
+import contextlib
 import json
 import os
 import platform
@@ -10,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hpcjobs.errors import RunFolderError
-from hpcjobs.runs.folder import RunFolder
-from hpcjobs.runs.process import boot_id, myself, start_ticks
+from hpcjobs.runs.folder import Attempt, RunFolder
+from hpcjobs.runs.process import boot_id, myself, process_space, start_ticks
 
 Attempts = list[dict[str, Any]]
 
@@ -51,10 +54,10 @@ class Lease:
 
     def _keep_alive(self) -> None:
         while not self._released.wait(HEARTBEAT_S):
-            try:
-                os.utime(self._path)
-            except OSError:
+            if not self.ours():
                 return
+            with contextlib.suppress(OSError):  # a file server that stutters is no reason to stop
+                os.utime(self._path)
 
 
 def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, Any]]) -> Attempts:
@@ -67,11 +70,13 @@ def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, A
     while True:
         token = secrets.token_hex(8)
         previous = _read(folder.lease)
-        known = {told["id"] for told in ended}
-        killed = [told | {"reason": "killed"} for told in previous.get("attempts", []) if told["id"] not in known]
-        attempts = [*ended, *killed, attempt | {"id": token}]
+        attempts = [*told(previous, ended, folder), attempt | {"id": token}]
         draft = folder.path / f".lease.{token}.tmp"
-        draft.write_text(json.dumps({"token": token, "owner": myself(), "attempts": attempts}))
+        content = json.dumps({"token": token, "owner": myself(), "attempts": attempts})
+        try:
+            draft.write_text(content)
+        except OSError as error:
+            raise RunFolderError(f"{folder.path}: cannot be written: {error.strerror}; nothing can run there") from None
         try:
             if not previous:
                 os.link(draft, folder.lease)  # fails if it exists; the lease appears with all its content
@@ -84,6 +89,7 @@ def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, A
         except FileExistsError:  # another process was quicker: look again
             if time.monotonic() > deadline and not _read(folder.lease):
                 raise RunFolderError(f"{folder.lease}: unreadable; remove it if nothing runs here") from None
+            time.sleep(0.2)
             continue
         finally:
             draft.unlink(missing_ok=True)
@@ -122,16 +128,53 @@ def owner(folder: RunFolder) -> dict[str, Any] | None:
     return dict(record["owner"]) if record and _alive(record, folder.lease, time.time()) else None
 
 
+def holding(folder: RunFolder) -> dict[str, Any]:
+    """What the lease says: token and attempts; empty when there is none."""
+    return _read(folder.lease)
+
+
+def told(lease: dict[str, Any], ended: Sequence[dict[str, Any]], folder: RunFolder) -> Attempts:
+    """The attempts that told how they ended, then those that only the lease of a dead owner tells of."""
+    known = {attempt["id"] for attempt in ended}
+    lost = [dict(attempt) for attempt in lease.get("attempts", []) if attempt["id"] not in known]
+    for attempt in lost:
+        if attempt["reason"] == "running":
+            attempt |= {"reason": "killed", "last_step": folder.newest_step()}
+    return [*ended, *lost]
+
+
 def _alive(record: dict[str, Any], lease: Path, now: float) -> bool:
     """Whether the owner still runs: known for sure on this host, guessed from its heartbeat on another."""
     owner = record["owner"]
-    if owner["host"] == platform.node():
+    if owner["host"] == platform.node() and owner["space"] == process_space():
         return bool(owner["boot"] == boot_id()) and start_ticks(owner["pid"]) == owner["started"]
-    return now - lease.stat().st_mtime < SILENCE_S
+    try:
+        return now - lease.stat().st_mtime < SILENCE_S
+    except FileNotFoundError:
+        return False
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who holds a lease."""
+
+    host: str
+    pid: int
+    started: int
+    boot: str
+    space: str
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What the lease holds."""
+
+    token: str
+    owner: Owner
+    attempts: list[Attempt]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
+        record: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(path.read_bytes(), type=Record))
+        return record
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}

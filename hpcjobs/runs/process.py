@@ -4,11 +4,21 @@ import os
 import platform
 from pathlib import Path
 
+LAUNCHED = "HPCJOBS_LAUNCHED"
+
 
 def boot_id() -> str:
     """Changes at every boot of the machine; empty where the system does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def process_space() -> str:
+    """The namespace of our process numbers: two containers on one host each have their own."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 
@@ -25,4 +35,23 @@ def start_ticks(pid: int) -> int | None:
 def myself() -> dict[str, str | int]:
     """This process, as the lease names it."""
     pid = os.getpid()
-    return {"host": platform.node(), "pid": pid, "started": start_ticks(pid) or 0, "boot": boot_id()}
+    return {
+        "host": platform.node(),
+        "pid": pid,
+        "started": start_ticks(pid) or 0,
+        "boot": boot_id(),
+        "space": process_space(),
+    }
+
+
+def launched() -> bool:
+    """Whether this process is a rank that `run -n` started, so that another process speaks to the user."""
+    return LAUNCHED in os.environ
+
+
+def home() -> Path | None:
+    """The user's home; None for a user without one, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None

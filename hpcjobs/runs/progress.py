@@ -1,5 +1,6 @@
 """What a run says while it goes: a bar on a terminal, a plain line every ten seconds in a log."""
 
+import contextlib
 import os
 import sys
 import time
@@ -18,7 +19,13 @@ def say(message: str, speaks: bool = True) -> None:
     """One line for the user, in place of a bar."""
     if speaks:
         start = "\r\033[K" if on_terminal() else ""
-        print(f"{start}hpcjobs: {message}", file=sys.stderr, flush=True)
+        tell(f"{start}hpcjobs: {message}\n")
+
+
+def tell(text: str) -> None:
+    """Write to the user; a terminal that is gone must not end a run."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -51,7 +58,7 @@ class Progress:
         if self._bar:
             draw(number, total, text)
         else:
-            print(f"hpcjobs: {text}", file=sys.stderr, flush=True)
+            tell(f"hpcjobs: {text}\n")
 
 
 class Bar:
@@ -74,10 +81,10 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         if self._draws:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            tell("\r\033[K")
 
 
 def draw(done: int, total: int, text: str) -> None:
     """A bar and a text in place of the line before."""
     filled = min(BAR_WIDTH, BAR_WIDTH * done // max(1, total))
-    print(f"\r\033[K{'━' * filled}{'─' * (BAR_WIDTH - filled)} {text}", end="", file=sys.stderr, flush=True)
+    tell(f"\r\033[K{'━' * filled}{'─' * (BAR_WIDTH - filled)} {text}")

@@ -62,7 +62,7 @@ def provenance(
         "/provenance/software/version": Variable(("package",), texts(software.values()), "its version"),
     }
     found |= _columns("/provenance/ranks", "rank", census, ("host", "pid", "blas", "blas_threads", "processor"))
-    found |= _columns("/provenance/inputs", "input", inputs, ("name", "rows", "digest"))
+    found |= _columns("/provenance/inputs", "input", inputs, ("name", "rows", "digest", "size", "modified"))
     found |= _columns(
         "/provenance/attempts",
         "attempt",

@@ -6,6 +6,7 @@ import types
 import numpy as np
 
 from hpcjobs.parallel.communicator import Communicator
+from hpcjobs.runs.process import launched
 
 GRACEFUL = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
@@ -15,11 +16,13 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = 0
+        # Who was told to ignore a signal (nohup) ignores it; our launcher's own ignoring is not meant for ranks.
+        self._heeded = [n for n in GRACEFUL if launched() or signal.getsignal(n) is not signal.SIG_IGN]
         self.listen()
 
     def listen(self) -> None:
         """Take the signals. To be called again once MPI has started: UCX takes SIGHUP for its debug log."""
-        for number in GRACEFUL:
+        for number in self._heeded:
             signal.signal(number, self._request)
 
     @property

@@ -12,7 +12,7 @@ from hpcjobs.data import safety
 from hpcjobs.data.blocks import BlockFile
 from hpcjobs.errors import DataError, RunFolderError
 from hpcjobs.runs.folder import RunFolder
-from hpcjobs.runs.lease import owner
+from hpcjobs.runs.lease import holding, owner, told
 from hpcjobs.settings import differences
 
 KINDS = ("result", "checkpoint", "live")
@@ -49,57 +49,59 @@ def tell(path: Path) -> dict[str, Any]:
 
 
 def tell_run(folder: RunFolder) -> dict[str, Any]:
-    """The story of a run folder: its result, else its newest checkpoint or live file, and how it ended."""
-    wish = folder.read_settings()
-    outcome = folder.read_outcome()
-    files = [path for path in (folder.live, *folder.checkpoints.glob("step-*.h5")) if path.exists()]
+    """The story of a run folder: its result, else its newest whole checkpoint or live file, and how it ended."""
+    wish, outcome, lease = folder.read_settings(), folder.read_outcome(), holding(folder)
+    files = [path for path in (folder.live, *folder.checkpoints.glob("step-*.h5")) if path.is_file()]
     newest = sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in (folder.result, *newest):
-        if path.exists():
+    found = {"kind": "run", "digest": "", "history": {}, "result": {}, "inputs": [], "size": 0}
+    for path in [folder.result] if folder.result.exists() else newest:
+        try:
             found = tell(path)
             break
-    else:
-        found = {
-            "kind": "run",
-            "digest": "",
-            "attempts": [],
-            "history": {},
-            "result": {},
-            "inputs": [],
-            "size": 0,
-        }
-    done = found["kind"] == "result"
-    state = "done" if done else outcome.get("state", "not started")
-    if folder.lease.exists() and not done:
+        except DataError:
+            if path == folder.result:
+                raise
+    ended = outcome.get("attempts", [])
+    state, attempts = outcome.get("state", "not started"), told(lease, ended, folder)
+    if found["kind"] == "result":
+        state = "done"
+    elif len(attempts) > len(ended):  # the last one has not told how it ended
         runs_it = owner(folder)
         state = f"running as process {runs_it['pid']} on {runs_it['host']}" if runs_it else "killed"
-    found |= {
-        "run": str(folder.path),
-        "job": wish["job"],
-        "settings": wish["settings"],
-        "state": state,
-        "reason": "" if done else outcome.get("reason", ""),
-        "attempts": outcome.get("attempts") or found["attempts"],
-    }
-    return found
+        attempts[-1]["reason"] = "running" if runs_it else "killed"
+    reason = outcome.get("reason", "") if state in ("stopped", "failed") else ""
+    facts = {"run": str(folder.path), "job": wish["job"], "settings": wish["settings"]}
+    return found | facts | {"state": state, "reason": reason, "attempts": attempts}
 
 
 def finished(folder: RunFolder, settings: type[msgspec.Struct]) -> bool:
     """Whether the result of the settings in force is there; RunFolderError when its data have changed since."""
     if not folder.result.exists():
         return False
-    story = tell(folder.result)
+    try:
+        story = tell(folder.result)
+    except DataError as error:
+        raise DataError(f"{error}; or remove it and resume: it is made again from the checkpoint") from None
     before, now = story["settings"], folder.read_settings()["settings"]
     if differences(before, now, settings) or differences(now, before, settings):
         return False
-    for entry in story["inputs"]:
-        path = Path(entry["name"].rpartition(":/")[0])
-        if path.exists() and not entry["digest"].startswith("rows:") and _root(path) != entry["digest"]:
-            raise RunFolderError(
-                f"{folder.path}: its result was made from other data: {path} has changed since; "
-                "bring the old data back, or start a new run"
-            )
-    return True
+    return not any(_changed(entry, folder) for entry in story["inputs"])
+
+
+def _changed(entry: dict[str, Any], folder: RunFolder) -> bool:
+    """Whether a foreign file was written to since, so that it must be read again; ours are known by their digest."""
+    path = Path(entry["name"].rpartition(":/")[0])
+    if not path.exists():
+        return False
+    if entry["digest"].startswith("rows:"):
+        status = path.stat()
+        return (status.st_size, status.st_mtime_ns) != (entry["size"], entry["modified"])
+    if _root(path) != entry["digest"]:
+        raise RunFolderError(
+            f"{folder.path}: its result was made from other data: {path} has changed since; "
+            "bring the old data back, or start a new run"
+        )
+    return False
 
 
 def plain(value: Any) -> Any:

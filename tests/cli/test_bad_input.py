@@ -1,5 +1,6 @@
 """Users' mistakes: one message that names what, where and what to do; exit code 2; nothing left behind."""
 
+import json
 import os
 from pathlib import Path
 
@@ -50,6 +51,9 @@ def kmeans(cwd: Path, data: object, *flags: object) -> str:
         ("data.h5:/folder", ["/folder", "group"]),
         ("data.h5", ["data.h5:/infinite (40, 3)", "say which"]),
         ("absent.h5", ["absent.h5", "no such file", "looked in"]),
+        ("absent", ["absent", "no such file", "looked in"]),
+        ("data.h5:rows", ["data.h5:rows: no such file", "did you mean", "data.h5:/rows?"]),
+        ("", ["--data is empty", "FILE.h5:/path"]),
         (".", ["folder"]),
         ("data.h5:/missing", ["row 7", "row 31", "NaN", "--missing omit"]),
         ("data.h5:/infinite", ["row 12", "infinite"]),
@@ -66,10 +70,17 @@ def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str])
     [
         (["--clusters", "0"], ["--clusters", "0", ">= 1"]),
         (["--clusters", "41"], ["--clusters", "41", "40 rows"]),
-        (["--clusters", "many"], ["--clusters", "'many'", "int"]),
+        (["--clusters", "many"], ["--clusters", "'many'", "whole number"]),
+        (["--clusters", ""], ["--clusters", "''", "whole number"]),
+        (["--max-iterations", "99999999999999999999"], ["--max-iterations", "<= 2147483647"]),
+        (["--seed", "99999999999999999999"], ["--seed", "<= 9223372036854775807"]),
+        (["--device", "0"], ["unknown flag --device", "known: --"]),
         (["--cluster", "3"], ["--cluster", "did you mean '--clusters'?"]),
         (["--tolerance", "-1"], ["--tolerance", ">= 0"]),
+        (["--tolerance", "-1e-3"], ["--tolerance", ">= 0"]),
         (["--tolerance", "nan"], ["--tolerance", "nan"]),
+        (["--tolerance", "inf"], ["--tolerance", "finite"]),
+        (["--weights", ""], ["--weights is empty"]),
         (["--init", "kmeans++"], ["--init", "'kmeans++'", "k-means++"]),
         (["--init", "data.h5:/rows"], ["--init", "(40, 3)", "(3, 3)"]),
         (["--init", "data.h5:/far"], ["/far", "centre 1", "not finite"]),
@@ -128,6 +139,10 @@ def test_a_wrong_toml_file_is_named(data: Path, content: str, word: str) -> None
             ["--rows"],
         ),
         (
+            ["data", "generate", "blobs", "o.h5", "--rows", "1_000", "--columns", "1", "--centres", "1"],
+            ["--rows", "expected a whole number, found '1_000'"],
+        ),
+        (
             ["data", "generate", "blobs", "no/o.h5", "--rows", "9", "--columns", "1", "--centres", "1"],
             ["no folder"],
         ),
@@ -146,7 +161,14 @@ def test_a_damaged_file_of_ours_is_refused_before_use(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert "damaged" in kmeans(tmp_path, "b.h5")
-    assert "damaged" in refused(tmp_path, "data", "verify", "b.h5")
+    hpcjobs(tmp_path, "data", "generate", "blobs", "good.h5", "--rows", "1e2", "--columns", 4, "--centres", 3)
+    verified = hpcjobs(tmp_path, "data", "verify", "b.h5", "good.h5", code=2)
+    bad, good = verified.stdout.splitlines()
+    assert "damaged" in bad
+    assert good.startswith("good.h5: whole")
+    assert "damaged or unreadable: 1 of 2 files (b.h5)" in verified.stderr
+    told = hpcjobs(tmp_path, "data", "verify", "--json", "b.h5", "good.h5", code=2).stdout.splitlines()
+    assert ["problem" in json.loads(line) for line in told] == [True, False]
     path.write_bytes(content[:-100])
     assert "truncated" in kmeans(tmp_path, "b.h5")
 

@@ -33,3 +33,27 @@ def test_a_file_that_is_no_job_is_refused(folder: Path) -> None:
     (folder / "empty.py").write_text("")
     assert "not a job" in refused(folder, "run", "./empty.py")
     assert "has no 'Counter'" in refused(folder, "run", "./count.py:Counter")
+    (folder / "two.py").write_text("class Job:\n    class Settings: ...\n    def run(self): ...\n\nJoke = 1\n")
+    assert "has no 'Joe'; did you mean 'Job'?" in refused(folder, "run", "./two.py:Joe")
+    assert "has no 'Other'; known: Job" in refused(folder, "run", "./two.py:Other")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\ndef run(:\n", ["line 2", "SyntaxError"]),
+        ("\n\nimport no_such_module\n", ["line 3", "ModuleNotFoundError", "no_such_module"]),
+        ("1 / 0\n", ["line 1", "ZeroDivisionError"]),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_refused_with_its_line(folder: Path, text: str, words: list[str]) -> None:
+    (folder / "broken.py").write_text(text)
+    message = refused(folder, "run", "./broken.py")
+    assert all(word in message for word in ["broken.py", *words]), message
+
+
+def test_settings_need_no_description(folder: Path) -> None:
+    text = (folder / "count.py").read_text()
+    (folder / "plain.py").write_text(re.sub(r"steps: Annotated.*= 3", "steps: int = 3", text))
+    hpcjobs(folder, "run", "./plain.py", "--out", "run")
+    assert story(folder, "run")["history"]["step"] == [1, 2, 3]

@@ -35,13 +35,13 @@ def test_state_and_history_come_back_bit_for_bit(folder: RunFolder) -> None:
     history = History()
     history.log(3, inertia=1 / 3, shift=0.1)
     history.log(7, inertia=np.nextafter(0, 1), shift=-0.0)
-    step, state, loaded, _ = checkpoint.load(save(folder, 7, history))
-    assert step == 7
-    assert state.keys() == STATE.keys()
+    saved = checkpoint.load(save(folder, 7, history))
+    assert (saved.step, saved.run_uuid) == (7, "uuid")
+    assert saved.state.keys() == STATE.keys()
     for name, array in STATE.items():
-        assert state[name].dtype == array.dtype
-        np.testing.assert_array_equal(state[name], array)
-    assert (loaded.steps, loaded.columns) == (history.steps, history.columns)
+        assert saved.state[name].dtype == array.dtype
+        np.testing.assert_array_equal(saved.state[name], array)
+    assert (saved.history.steps, saved.history.columns) == (history.steps, history.columns)
 
 
 def test_the_newest_whole_checkpoint_counts(folder: RunFolder) -> None:

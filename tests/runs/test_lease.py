@@ -81,6 +81,7 @@ def test_a_silent_owner_on_another_host_is_given_up(folder: RunFolder) -> None:
     held_by(folder, host="elsewhere")
     with pytest.raises(RunFolderError, match="on elsewhere"):
         take(folder, {"reason": "running"}, [])
+    assert leases.owner(folder) is not None
     silent = time.time() - leases.SILENCE_S - 5
     os.utime(folder.lease, (silent, silent))
     assert take(folder, {"reason": "running"}, [])[0]["reason"] == "killed"
@@ -125,7 +126,14 @@ def test_the_heartbeat_keeps_the_lease_young(folder: RunFolder, monkeypatch: pyt
     lease.release()
 
 
-def test_an_unreadable_lease_is_named(folder: RunFolder) -> None:
-    folder.lease.write_text("{")
+def test_an_owner_in_another_container_is_not_taken_for_dead(folder: RunFolder) -> None:
+    held_by(folder, pid=dead_process(), space="pid:[1]")
+    with pytest.raises(RunFolderError, match="in use"):
+        take(folder, {"reason": "running"}, [])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"token": "a"}', '{"owner": {}}'])
+def test_an_unreadable_lease_is_named(folder: RunFolder, content: str) -> None:
+    folder.lease.write_text(content)
     with pytest.raises(RunFolderError, match="unreadable"):
         take(folder, {"reason": "running"}, [])
