@@ -30,7 +30,14 @@ def start(cwd: Path, *arguments: object, env: Mapping[str, str] | None = None) -
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_signals,
     )
+
+
+def heed_signals() -> None:
+    """A test runner in the background ignores these, and what it starts would as well."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def hpcjobs(

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import io
 import os
 import shutil
 import signal
@@ -18,8 +19,8 @@ from hpcjobs.runs import outcome
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import take
 from hpcjobs.runs.process import LAUNCHED
-from hpcjobs.runs.progress import on_terminal, say
-from hpcjobs.runs.stopping import GRACEFUL
+from hpcjobs.runs.progress import forget_terminal, on_terminal, say
+from hpcjobs.runs.stopping import GRACEFUL, hangup_is_ignored
 
 AGREED = (outcome.DONE, outcome.MISTAKE, outcome.STOPPED)
 MOST_RANKS = 4096
@@ -45,12 +46,15 @@ def launch(folder: RunFolder, ranks: str) -> int:
             argv(mpiexec(), int(ranks), folder.path),
             env=environment(),
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),  # what mpiexec has to say is talk; the result is named by us
+            stdout=subprocess.PIPE,  # what mpiexec has to say is talk; the result is named by us
+            stderr=subprocess.STDOUT,
+            restore_signals=False,  # a pipe that breaks is no reason for mpiexec to die
             start_new_session=True,  # a Ctrl-C at the terminal reaches us only, and we pass it on
             preexec_fn=_prepare_launcher,
         ) as process,
         _forwarding(process) as asked,
     ):
+        _relay(process)
         code = process.wait()
     if code in AGREED and (code != outcome.DONE or folder.result.exists()):
         return code
@@ -74,6 +78,17 @@ def _tell(folder: RunFolder, before: list[dict[str, Any]], asked: list[signal.Si
         outcome.write(folder, end, reason, attempts)
     except UserError as trouble:
         say(f"failed: {reason}; and the run folder cannot be written: {trouble}")
+
+
+def _relay(process: "subprocess.Popen[bytes]") -> None:
+    """Pass on what the ranks say until the last has spoken; a terminal that is gone must not end them."""
+    assert isinstance(process.stdout, io.BufferedReader)
+    while chunk := process.stdout.read1():
+        try:
+            sys.stderr.buffer.write(chunk)
+            sys.stderr.buffer.flush()
+        except OSError:
+            forget_terminal()
 
 
 def _ended(folder: RunFolder) -> list[dict[str, Any]]:
@@ -152,7 +167,7 @@ def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[list[signal.Sign
         else:
             process.send_signal(signal.SIGUSR1)  # the one that every mpiexec passes on
 
-    heeded = [number for number in GRACEFUL if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [number for number in GRACEFUL if not hangup_is_ignored(number)]
     before: dict[int, Any] = {number: signal.signal(number, forward) for number in heeded}
     try:
         yield asked

@@ -24,8 +24,16 @@ def say(message: str, speaks: bool = True) -> None:
 
 def tell(text: str) -> None:
     """Write to the user; a terminal that is gone must not end a run."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         print(text, end="", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        forget_terminal()
+
+
+def forget_terminal() -> None:
+    """Let the rest of what we say go nowhere: text that cannot be written would spoil the exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Progress:

@@ -16,8 +16,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = 0
-        # Who was told to ignore a signal (nohup) ignores it; our launcher's own ignoring is not meant for ranks.
-        self._heeded = [n for n in GRACEFUL if launched() or signal.getsignal(n) is not signal.SIG_IGN]
+        # Decided now: MPI takes signals for itself. What our launcher ignores, ranks need not.
+        self._heeded = [number for number in GRACEFUL if launched() or not hangup_is_ignored(number)]
         self.listen()
 
     def listen(self) -> None:
@@ -35,6 +35,11 @@ class Stop:
             raise KeyboardInterrupt
         if not self.requested:
             self.requested = number
+
+
+def hangup_is_ignored(number: int) -> bool:
+    """Whether a signal is SIGHUP and we were started with nohup: then the run outlives its terminal."""
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 def agree(communicator: Communicator, *wishes: bool) -> tuple[bool, ...]:
