@@ -28,6 +28,10 @@ class LaunchError(UserError):
     """Ranks that were started in a way that cannot give the right answer."""
 
 
+class SlurmError(UserError):
+    """Slurm is not there, does not answer, or will not take a job."""
+
+
 def nearest(wrong: str, right: Iterable[str]) -> str:
     """Say which of the `right` names the user probably meant: `; did you mean 'clusters'?` or the whole list."""
     names = sorted(right)

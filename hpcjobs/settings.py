@@ -6,7 +6,9 @@ A job declares `class Settings(msgspec.Struct, frozen=True, kw_only=True)` whose
 
 import argparse
 import contextlib
+import functools
 import math
+import operator
 import tomllib
 import types
 import typing
@@ -20,6 +22,7 @@ import msgspec
 from hpcjobs.errors import SettingsError, nearest
 
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
+OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
 LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
 
 
@@ -68,6 +71,8 @@ def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field])
             parser.add_argument(
                 flag(name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text
             )
+        elif kind == tuple[str, ...]:
+            parser.add_argument(flag(name), action="append", default=argparse.SUPPRESS, metavar="X", help=text)
         else:
             metavar = "|".join(_choices(kind)) or name.rsplit("_", 1)[-1].upper()
             parser.add_argument(flag(name), default=argparse.SUPPRESS, metavar=metavar, help=help_text)
@@ -81,6 +86,8 @@ def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, An
         keys: dict[str, str] = {}
         for key, value in read_toml(toml).items():
             name = key.replace("-", "_")
+            if isinstance(value, dict) and key == OTHERS:
+                continue
             if name not in declared:
                 raise SettingsError(f"{toml}: unknown key {key!r}; {nearest(name, declared)}")
             if keys.setdefault(name, key) != key:
@@ -168,6 +175,8 @@ def _checked(value: Any, base: Path, origin: str, declared: Field) -> Any:
         if not value.isprintable():
             raise SettingsError(f"{origin} is {value!r}: not printable UTF-8; rename or link the file")
         value = str((base / Path(value).expanduser()).absolute())
+    if value is not None and type(None) in _alternatives(kind):  # bounds are of a number, not of None
+        kind = functools.reduce(operator.or_, (one for one in _alternatives(kind) if one is not type(None)))
     try:
         checked = msgspec.convert(value, typing.Annotated[kind, meta])
     except msgspec.ValidationError as error:

@@ -37,8 +37,18 @@ def main(argv: list[str]) -> int:
 
 def import_(argv: list[str]) -> int:
     """A table of numbers becomes a data set of ours."""
-    from hpcjobs.data.importing import ImportOptions, import_table
+    from hpcjobs.data.importing import import_table
+    from hpcjobs.data.table import ImportOptions
 
+    source, out, options = import_arguments(argv)
+    with Bar(f"import {Path(source).name}") as bar:
+        report = import_table(source, out, ImportOptions(**options), bar.to)
+    print(report)
+    return 0
+
+
+def import_arguments(argv: list[str]) -> tuple[str, Path, dict[str, Any]]:
+    """Source, file to write and options of `data import`."""
     parser = Parser(prog="hpcjobs data import", description=import_.__doc__)
     parser.add_argument("source", help="CSV or TSV (also .gz), .npy, .npz[:/array], FILE.h5[:/path]")
     parser.add_argument("out", type=Path, metavar="OUT.h5", help="file to write")
@@ -65,10 +75,7 @@ def import_(argv: list[str]) -> int:
     source, out = given.pop("source"), given.pop("out")
     given["columns"] = tuple((given["columns"] or "").split(",")) if given["columns"] else ()
     given["header"] = {"yes": True, "no": False, None: None}[given["header"]]
-    with Bar(f"import {Path(source).name}") as bar:
-        report = import_table(source, out, ImportOptions(**given), bar.to)
-    print(report)
-    return 0
+    return source, out, given
 
 
 def generate(argv: list[str]) -> int:
@@ -77,6 +84,18 @@ def generate(argv: list[str]) -> int:
     from hpcjobs.parallel.census import refuse_singletons
     from hpcjobs.parallel.starter import world
 
+    given = generate_arguments(argv)
+    communicator = world()
+    refuse_singletons(communicator)
+    with Bar("generate blobs", communicator.rank == 0) as bar:
+        generate_blobs(**given, communicator=communicator, progress=bar.to)
+    if communicator.rank == 0:
+        print(f"{given['out']}: {given['rows']} rows x {given['columns']} columns of {given['dtype']}")
+    return 0
+
+
+def generate_arguments(argv: list[str]) -> dict[str, Any]:
+    """What `data generate` was told."""
     parser = Parser(prog="hpcjobs data generate", description=generate.__doc__)
     parser.add_argument("kind", choices=("blobs",), help="Gaussian blobs around uniformly drawn centres")
     parser.add_argument("out", type=Path, metavar="OUT.h5", help="file to write")
@@ -91,13 +110,7 @@ def generate(argv: list[str]) -> int:
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 if it exists")
     given = vars(parser.parse(argv))
     given.pop("kind")
-    communicator = world()
-    refuse_singletons(communicator)
-    with Bar("generate blobs", communicator.rank == 0) as bar:
-        generate_blobs(**given, communicator=communicator, progress=bar.to)
-    if communicator.rank == 0:
-        print(f"{given['out']}: {given['rows']} rows x {given['columns']} columns of {given['dtype']}")
-    return 0
+    return given
 
 
 def inspect(argv: list[str]) -> int:

@@ -1,21 +1,19 @@
 """Continue a run from its newest checkpoint; a finished one stays as it is."""
 
-import os
 from typing import Any
-
-import msgspec
 
 from hpcjobs import settings
 from hpcjobs.cli import Parser
-from hpcjobs.cli.run import add_ranks, enter
+from hpcjobs.cli.run import add_ranks
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs import find as find_job
 from hpcjobs.launch import local
 from hpcjobs.launch.attempt import attempt
+from hpcjobs.launch.preparing import extend, extendable
 from hpcjobs.parallel.census import refuse_singletons
 from hpcjobs.parallel.communicator import SerialCommunicator, on_root
 from hpcjobs.parallel.starter import world
-from hpcjobs.runs import folder as folders
+from hpcjobs.runs import making
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import find, remember
 from hpcjobs.runs.process import launched
@@ -28,15 +26,21 @@ def main(argv: list[str]) -> int:
         prog="hpcjobs resume",
         usage="hpcjobs resume RUNDIR [-n RANKS] [--flag value ...]",
         description=__doc__,
-        epilog="Flags: the settings of the job that may grow, such as --max-iterations.",
+        epilog="Flags: the settings of the job that may grow, such as --max-iterations. With a flag of Slurm's, "
+        "such as --mem or --time, the run is sent to Slurm again with it: see hpcjobs submit.",
     )
     parser.add_argument("run", metavar="RUNDIR", help="run folder, `last`, or a unique beginning of its name")
     add_ranks(parser)
     if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
         raise SettingsError(f"hpcjobs resume: name the run first: hpcjobs resume RUNDIR {' '.join(argv[:2])} ...")
     known, extensions = parser.parse_known_args(argv)
+    if any(word.startswith("--") for word in extensions) and not launched():
+        from hpcjobs.cli import submit
+
+        if submit.slurm_flags() & {word.partition("=")[0] for word in extensions}:
+            return submit.again(find(known.run), extensions)
     local.check(known.ranks)
-    os.umask(0o077)  # run folders are private
+    making.private()
     stop = Stop()
     communicator = world() if known.ranks is None else SerialCommunicator()
     if known.ranks is None:
@@ -55,22 +59,10 @@ def prepare(name: str, extensions: list[str]) -> Any:
     """Find the folder and enter the settings that may grow."""
     folder = RunFolder(find(name))
     wish = folder.read_settings()
-    job = find_job(wish["job"])
-    declared = {
-        key: value
-        for key, value in settings.fields(job.Settings).items()
-        if (value[1].extra or {}).get("extendable") or (value[1].extra or {}).get("volatile")
-    }
+    job = find_job(folder.job(), folder.code)
     parser = Parser(prog="hpcjobs resume", description=f"Settings of a {wish['job']} run that may grow.")
-    settings.add_flags(parser, declared)
+    settings.add_flags(parser, extendable(job))
     flags = vars(parser.parse(extensions))
     remember(folder.path)
-    if not flags:
-        return folder.path
-    old = msgspec.to_builtins(folders.settings_of(folder, job.Settings))
-    new = msgspec.to_builtins(settings.build(job.Settings, None, old | flags))
-    found = settings.differences(old, new, job.Settings)
-    if found:
-        raise SettingsError(f"{folder.path}: a run can grow, not change: {'; '.join(found)}")
-    enter(folder, new)
+    extend(folder, job, flags)
     return folder.path

@@ -45,9 +45,11 @@ def publish(
         raise
 
 
-def publish_bytes(path: Path, content: bytes, before_rename: Callable[[], None] = lambda: None) -> None:
+def publish_bytes(
+    path: Path, content: bytes, before_rename: Callable[[], None] = lambda: None, *, durable: bool = True
+) -> None:
     """Publish a small file whole, from one rank."""
-    with publish(path, before_rename=before_rename) as temporary:
+    with publish(path, before_rename=before_rename, durable=durable) as temporary:
         temporary.write_bytes(content)
 
 

@@ -1,9 +1,11 @@
-"""What can be run: one module per job, found here, under the entry point group `hpcjobs.jobs`, or as ./file.py:Name."""
+"""What can be run: one module per job, found here, under the entry point group `hpcjobs.jobs`, as ./file.py:Name, or as
+package.module:Name."""
 
 import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +13,8 @@ from typing import Any
 
 from hpcjobs.errors import SettingsError, nearest
 
+# What `submit data ...` sends: jobs that no other verb names.
+DATA = {"data import": "_data_import", "data generate": "_data_generate"}
 NEEDED = "`Settings` and `run(settings, context)`"
 
 
@@ -25,13 +29,18 @@ def canonical(name: str) -> str:
     return str(Path(name).absolute()) if ".py" in name else name
 
 
-def find(name: str) -> Any:
-    """The job of that name: a module (or any object) with `Settings` and `run(settings, context)`."""
+def find(name: str, code: Path | None = None) -> Any:
+    """The job of that name: a module (or any object) with `Settings` and `run(settings, context)`.
+
+    A package is looked for in `code`, where a run keeps its copy, then in the current folder, then where Python looks.
+    """
     job: Any
     if ".py:" in name or name.endswith(".py"):
         job = _from_file(name)
-    elif name in _ours():
-        job = importlib.import_module(f"{__name__}.{name}")
+    elif ":" in name:
+        job = _from_package(name, code)
+    elif name in (*_ours(), *DATA):
+        job = importlib.import_module(f"{__name__}.{DATA.get(name, name)}")
     else:
         points = importlib.metadata.entry_points(group="hpcjobs.jobs", name=name)
         if not points:
@@ -69,6 +78,20 @@ def _from_file(name: str) -> Any:
         hint = nearest(attribute, known) if known else f"name the file alone, or an object with {NEEDED}"
         raise SettingsError(f"{path}: has no {attribute!r}; {hint}")
     return getattr(module, attribute)
+
+
+def _from_package(name: str, code: Path | None) -> Any:
+    module, _, attribute = name.partition(":")
+    for folder in (Path.cwd(), code):
+        if folder is not None and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:
+        raise SettingsError(f"{name}: cannot be loaded: {type(error).__name__}: {error}") from error
+    if not hasattr(found, attribute):
+        raise SettingsError(f"{name}: {module} has no {attribute!r}")
+    return getattr(found, attribute)
 
 
 def _line(error: Exception, path: Path) -> str:

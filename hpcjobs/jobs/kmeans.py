@@ -24,6 +24,8 @@ from hpcjobs.parallel.randomness import Stream
 from hpcjobs.runs.context import Context
 from hpcjobs.settings import setting
 
+# Python with its libraries, and the tiles in which distances are computed.
+BASE_BYTES = 300 * 2**20
 DRAWN = ("k-means++", "random")
 
 
@@ -93,6 +95,14 @@ def check(settings: Settings) -> Source:
         if weights.shape != (rows,):
             raise SettingsError(f"--weights {weights}: {weights.shape[0]} values for {rows} rows")
     return source
+
+
+def need(settings: Settings, ranks: int) -> int:
+    """Memory of one rank in bytes: its rows, what is kept for each of them, the centres, Python itself."""
+    source = locate(settings.data, dimensions=2)
+    rows, features = -(-source.shape[0] // ranks), source.shape[1]
+    slab = rows * features * source.dtype.itemsize
+    return int(1.2 * slab) + 25 * rows + 64 * settings.clusters * features + BASE_BYTES
 
 
 def run(settings: Settings, context: Context) -> str:

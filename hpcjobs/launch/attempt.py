@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,16 +11,20 @@ import msgspec
 
 from hpcjobs.errors import UserError
 from hpcjobs.jobs import find as find_job
+from hpcjobs.launch.slurm.control import over
 from hpcjobs.parallel.census import take_census
 from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs import outcome
 from hpcjobs.runs.context import Context, Stopped
 from hpcjobs.runs.folder import RunFolder, settings_of
 from hpcjobs.runs.lease import Lease, take
+from hpcjobs.runs.making import private
+from hpcjobs.runs.process import slurm_job, slurm_restarts
 from hpcjobs.runs.progress import say
-from hpcjobs.runs.stopping import Stop
+from hpcjobs.runs.stopping import Stop, cause
 from hpcjobs.runs.story import finished, tell
 
+TERMINATED = "stopped by SIGTERM at a checkpoint"
 # How long ranks wait for each other when they should all have found the same mistake.
 AGREEMENT_S = 10.0
 
@@ -29,7 +34,8 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
     stop.listen()
     census = take_census(communicator)
     wish = on_root(communicator, folder.read_settings)
-    job = find_job(wish["job"])
+    private(wish["share"])
+    job = find_job(on_root(communicator, folder.job), folder.code)
     # Plain values travel: the Settings of a job in a file cannot be pickled.
     values = on_root(communicator, lambda: msgspec.to_builtins(settings_of(folder, job.Settings)))
     settings = msgspec.convert(values, job.Settings)
@@ -45,17 +51,21 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
         return outcome.DONE
     context = Context(wish, job.Settings, folder, communicator, lease, stop, census, begun)
 
-    def end(code: int, reason: str, digest: str = "") -> None:
+    def end(code: int, reason: str, digest: str = "", why: str = "") -> None:
         begun[-1] |= {"ended": outcome.now(), "reason": reason}
-        outcome.write(folder, code, reason, begun, digest, lease.check)
+        outcome.write(folder, code, reason, begun, digest, lease.check, why)
         folder.live.unlink(missing_ok=True)
+        if code == outcome.DONE:
+            folder.progress.unlink(missing_ok=True)
         lease.release()
 
     try:
         digest = job.run(settings, context)
         on_root(communicator, lambda: end(outcome.DONE, "finished", digest))
-    except Stopped:
-        on_root(communicator, lambda: end(outcome.STOPPED, f"stopped by {stop.name} at a checkpoint"))
+    except Stopped as asked:
+        number = signal.Signals(asked.args[0])
+        reason = f"stopped by {number.name} at a checkpoint"
+        on_root(communicator, lambda: end(outcome.STOPPED, reason, why=cause(number)))
         say(f"stopped at a checkpoint; continue with: hpcjobs resume {folder.path}", speaks)
         return outcome.STOPPED
     except UserError as mistake:  # raised on every rank (on_root, on_all), so the run ends in good order
@@ -97,7 +107,8 @@ def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]
     """Take the lease; the attempts so far, killed ones included, with this one at the end."""
     step = folder.newest_step()
     this = {
-        "job_id": os.environ.get("SLURM_JOB_ID", ""),
+        "job_id": slurm_job(),
+        "restarts": slurm_restarts(),
         "ranks": ranks,
         "nodes": nodes,
         "started": outcome.now(),
@@ -106,7 +117,10 @@ def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]
         "last_step": step,
         "reason": "running",
     }
-    attempts = take(folder, this, folder.read_outcome().get("attempts", []))
+    attempts = take(folder, this, folder.read_outcome().get("attempts", []), over)
+    for before in attempts[:-1]:  # Slurm itself started the job again, so it had not been cancelled
+        if before["job_id"] == this["job_id"] != "" and before["reason"] == TERMINATED:
+            before["reason"] = "preempted: stopped by SIGTERM at a checkpoint"
     folder.checkpoints.mkdir(exist_ok=True, mode=0o700)
     for left in (*folder.path.glob(".*.h5.*.tmp"), *folder.checkpoints.glob(".*.tmp")):
         left.unlink(missing_ok=True)  # half-written by an attempt that was killed

@@ -1,5 +1,6 @@
 """What a job is handed: ranks, folder, history, checkpoints, stop and progress."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ LIVE_EVERY_S = 10.0
 
 
 class Stopped(Exception):  # noqa: N818 (not an error: the run ends at a checkpoint, with exit code 75)
-    """All ranks have agreed to stop, and a checkpoint holds what was done."""
+    """All ranks have agreed to stop, and a checkpoint holds what was done; the argument is the signal that asked."""
 
 
 class Context:
@@ -44,7 +45,7 @@ class Context:
         attempts: Sequence[dict[str, Any]],
     ) -> None:
         self.communicator = communicator
-        self.progress = Progress(wish["job"], communicator.rank == 0)
+        self.progress = Progress(wish["name"] or wish["job"], communicator.rank == 0, folder.record_progress)
         self.history = History()
         self.timing = Timing()
         self._wish = wish
@@ -56,6 +57,7 @@ class Context:
         self._attempts = attempts
         self._inputs: list[dict[str, Any]] = []
         self._recorded_inputs: dict[str, Any] = {}
+        self._in_sweep = "SLURM_ARRAY_TASK_ID" in os.environ  # a thousand live files would help nobody
         self._every_steps = 0
         self._every_s = 0.0
         self._saved_at = self._lived_at = time.monotonic()
@@ -103,9 +105,9 @@ class Context:
         first = self.communicator.rank == 0
         stop, due, live = agree(
             self.communicator,
-            bool(self._stop.requested),
+            self._stop.requested,
             first and self._every_s > 0 and now - self._saved_at >= self._every_s,
-            first and now - self._lived_at >= LIVE_EVERY_S,
+            first and not self._in_sweep and now - self._lived_at >= LIVE_EVERY_S,
         )
         self._attempts[-1]["last_step"] = step
         if stop or due or (self._every_steps > 0 and step % self._every_steps == 0):
@@ -114,7 +116,7 @@ class Context:
             self._write(self._contents("live", step, state), self._folder.live, durable=False)
             self._lived_at = time.monotonic()
         if stop:
-            raise Stopped
+            raise Stopped(stop)
 
     def save(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
         """Publish a checkpoint; what was saved before stays until it is there."""

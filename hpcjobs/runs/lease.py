@@ -7,15 +7,16 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hpcjobs.errors import RunFolderError
-from hpcjobs.runs.folder import Attempt, RunFolder
-from hpcjobs.runs.process import boot_id, myself, process_space, start_ticks
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.process import boot_id, myself, process_space, slurm_job, slurm_restarts, start_ticks
+from hpcjobs.runs.records import Attempt
 
 Attempts = list[dict[str, Any]]
 
@@ -60,10 +61,16 @@ class Lease:
                 os.utime(self._path)
 
 
-def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, Any]]) -> Attempts:
+def take(
+    folder: RunFolder,
+    attempt: dict[str, Any],
+    ended: Sequence[dict[str, Any]],
+    over: Callable[[str], bool] = lambda job: False,
+) -> Attempts:
     """Take the lease of a folder and return all attempts at the run, this one last: its `id` is the token.
 
     `ended` are the attempts that told how they ended; those that only the lease of a dead owner tells of were killed.
+    `over` tells whether Slurm has ended a job: then what its heartbeat says does not matter any more.
     RunFolderError when a living process holds the folder.
     """
     deadline = time.monotonic() + PATIENCE_S
@@ -82,7 +89,8 @@ def take(folder: RunFolder, attempt: dict[str, Any], ended: Sequence[dict[str, A
                 os.link(draft, folder.lease)  # fails if it exists; the lease appears with all its content
                 return attempts
             # The draft's time comes from the file server, as the lease's does, whatever the clocks of the hosts say.
-            if not _alive(previous, folder.lease, draft.stat().st_mtime):
+            alive = _alive(previous, folder.lease, draft.stat().st_mtime)
+            if not alive or _ended_by_slurm(previous, over):
                 if _take_over(folder.lease, draft, previous, token):
                     return attempts
                 continue
@@ -143,10 +151,25 @@ def told(lease: dict[str, Any], ended: Sequence[dict[str, Any]], folder: RunFold
     return [*ended, *lost]
 
 
+def _ended_by_slurm(record: dict[str, Any], over: Callable[[str], bool]) -> bool:
+    """Whether the owner was part of a job that Slurm has ended, or started again: as this very process."""
+    attempt: dict[str, Any] = record["attempts"][-1] if record["attempts"] else {"job_id": ""}
+    if not attempt["job_id"] or _here(record["owner"]):
+        return False
+    if attempt["job_id"] == slurm_job():
+        return bool(attempt["restarts"] < slurm_restarts())
+    return over(attempt["job_id"])
+
+
+def _here(owner: dict[str, Any]) -> bool:
+    """Whether an owner's process number means something to us."""
+    return bool(owner["host"] == platform.node() and owner["space"] == process_space())
+
+
 def _alive(record: dict[str, Any], lease: Path, now: float) -> bool:
     """Whether the owner still runs: known for sure on this host, guessed from its heartbeat on another."""
     owner = record["owner"]
-    if owner["host"] == platform.node() and owner["space"] == process_space():
+    if _here(owner):
         return bool(owner["boot"] == boot_id()) and start_ticks(owner["pid"]) == owner["started"]
     try:
         return now - lease.stat().st_mtime < SILENCE_S

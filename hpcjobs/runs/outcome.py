@@ -1,4 +1,8 @@
-"""How an attempt ended, in `outcome.json`: done, stopped at a checkpoint, or failed and why."""
+"""How an attempt ended, in `outcome.json`: done, stopped at a checkpoint, or failed and why.
+
+The cause is one word for programs: finished, time_limit, terminated (SIGTERM in a Slurm job: cancelled or preempted),
+preempted, interrupted, mistake or failed.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +27,14 @@ def write(
     attempts: Sequence[Mapping[str, Any]],
     digest: str = "",
     check: Callable[[], None] = lambda: None,
+    cause: str = "",
 ) -> None:
-    """Publish how the attempt ended; `digest` is that of the result."""
+    """Publish how the attempt ended; `digest` is that of the result, `cause` is needed where the code does not tell."""
     content = {
         "state": {DONE: "done", STOPPED: "stopped"}.get(code, "failed"),
         "exit_code": code,
         "reason": reason,
+        "cause": cause or {DONE: "finished", STOPPED: "interrupted", MISTAKE: "mistake"}.get(code, "failed"),
         "ended": now(),
         "digest": digest,
         "attempts": list(attempts),

@@ -44,6 +44,20 @@ def myself() -> dict[str, str | int]:
     }
 
 
+def slurm_job() -> str:
+    """The Slurm job around this process: "12", "12_3" for a task of an array, "" outside of any."""
+    env = os.environ
+    if env.get("SLURM_ARRAY_JOB_ID") and env.get("SLURM_ARRAY_TASK_ID"):
+        return f"{env['SLURM_ARRAY_JOB_ID']}_{env['SLURM_ARRAY_TASK_ID']}"
+    return env.get("SLURM_JOB_ID", "")
+
+
+def slurm_restarts() -> int:
+    """How often Slurm had started the job around this process before."""
+    count = os.environ.get("SLURM_RESTART_COUNT", "")
+    return int(count) if count.isdigit() else 0
+
+
 def launched() -> bool:
     """Whether this process is a rank that `run -n` started, so that another process speaks to the user."""
     return LAUNCHED in os.environ

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 
 PLAIN_EVERY_S = 10.0
 BAR_EVERY_S = 0.1
@@ -39,7 +40,10 @@ def forget_terminal() -> None:
 class Progress:
     """Progress of one loop of at most `total` steps; silent on all ranks but the first."""
 
-    def __init__(self, title: str, speaks: bool) -> None:
+    def __init__(self, title: str, speaks: bool, record: Callable[[dict[str, str | float]], None]) -> None:
+        """`record` is handed the numbers every ten seconds, for those who watch from elsewhere."""
+        self._record = record
+        self._recorded = 0.0
         self._title = title
         self._speaks = speaks
         self._bar = on_terminal()
@@ -57,11 +61,16 @@ class Progress:
         now = time.monotonic()
         if self._done == 0:  # the first step includes whatever came before it: the rate counts from its end
             self._began = self._last = now
-        if not self._speaks or now - self._last < (BAR_EVERY_S if self._bar else PLAIN_EVERY_S):
+        if not self._speaks or self._done == 0:
             return
-        self._last = now
         rate = self._done / (now - self._began)
         left = (total - number) / rate
+        if now - self._recorded >= PLAIN_EVERY_S:
+            self._recorded = now
+            self._record({"step": number, "total": total, "detail": detail, "rate": rate, "seconds_left": left})
+        if now - self._last < (BAR_EVERY_S if self._bar else PLAIN_EVERY_S):
+            return
+        self._last = now
         text = f"{self._title} {number}/{total}  {detail}  {rate:.3g} it/s  at most {left:.0f} s left"
         if self._bar:
             draw(number, total, text)

@@ -1,5 +1,6 @@
 """Stopping in good order: a signal to any rank becomes an end that all ranks agree on."""
 
+import os
 import signal
 import types
 
@@ -25,11 +26,6 @@ class Stop:
         for number in self._heeded:
             signal.signal(number, self._request)
 
-    @property
-    def name(self) -> str:
-        """The signal that asked this rank to stop."""
-        return signal.Signals(self.requested).name if self.requested else "a signal to another rank"
-
     def _request(self, number: int, frame: types.FrameType | None) -> None:
         if number == signal.SIGINT and self.requested == signal.SIGINT:
             raise KeyboardInterrupt
@@ -42,8 +38,14 @@ def hangup_is_ignored(number: int) -> bool:
     return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
-def agree(communicator: Communicator, *wishes: bool) -> tuple[bool, ...]:
-    """Whether any rank wishes, for each wish in turn. Collective."""
+def agree(communicator: Communicator, *wishes: int) -> tuple[int, ...]:
+    """What any rank wishes (0: nothing; the largest of several), for each wish in turn. Collective."""
     flags = np.array(wishes, dtype=np.int64)
     communicator.allreduce_max(flags)
-    return tuple(bool(flag) for flag in flags)
+    return tuple(int(flag) for flag in flags)
+
+
+def cause(number: int) -> str:
+    """What a signal means to a run: in a Slurm job USR1 is that of our scripts, TERM is Slurm's own."""
+    meant = {signal.SIGUSR1: "time_limit", signal.SIGTERM: "terminated"} if "SLURM_JOB_ID" in os.environ else {}
+    return meant.get(signal.Signals(number), "interrupted")

@@ -74,6 +74,12 @@ def tell_run(folder: RunFolder) -> dict[str, Any]:
     return found | facts | {"state": state, "reason": reason, "attempts": attempts}
 
 
+def arrays(path: Path) -> dict[str, Any]:
+    """Everything below `/result` of a file, whole, by name."""
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
+        return {name: item[()] for name, item in file["result"].items() if isinstance(item, h5py.Dataset)}
+
+
 def finished(folder: RunFolder, settings: type[msgspec.Struct]) -> bool:
     """Whether the result of the settings in force is there; RunFolderError when its data have changed since."""
     if not folder.result.exists():

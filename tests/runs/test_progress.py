@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_log_gets_a_line_every_ten_seconds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Progress("kmeans", speaks=True)
+    shown = Progress("kmeans", True, lambda reached: None)
     for number in range(1, 31):
         clock.now += 1.0
         shown.step(number, 40, f"inertia {number}")
@@ -42,7 +42,7 @@ def test_a_terminal_gets_a_bar(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    shown = Progress("kmeans", speaks=True)
+    shown = Progress("kmeans", True, lambda reached: None)
     for number in (1, 2):
         clock.now += 0.5
         shown.step(number, 4, "")
@@ -58,7 +58,7 @@ def test_a_terminal_gets_a_bar(
 
 
 def test_other_ranks_are_silent(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Progress("kmeans", speaks=False)
+    shown = Progress("kmeans", False, lambda reached: None)
     for number in range(1, 40):
         clock.now += 1.0
         shown.step(number, 40, "")

@@ -1,0 +1,82 @@
+"""From flags, a TOML file and the site's defaults to what is sent to Slurm, checked before it waits in a queue."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from hpcjobs import settings
+from hpcjobs.errors import SettingsError, nearest
+from hpcjobs.launch import resources, site
+from hpcjobs.launch.resources import Resources
+from hpcjobs.launch.slurm import limits
+from hpcjobs.launch.submitting import Order
+from hpcjobs.settings import setting
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job is sent, beside its resources."""
+
+    script: Annotated[str | None, setting("sbatch script of your own, in place of the one hpcjobs finds")] = None
+    mpi: Annotated[str | None, setting("what starts the ranks: srun's pmi2 or pmix, or mpiexec (default: probed)")] = (
+        None
+    )
+    max_requeues: Annotated[int, setting("requeues at a time limit before it gives up", ge=0)] = 10
+
+
+def declared() -> dict[str, settings.Field]:
+    """Every option of Slurm's that a flag or the [slurm] table may give."""
+    return settings.fields(Resources) | settings.fields(Way)
+
+
+def from_toml(toml: Path | None) -> dict[str, Any]:
+    """The [slurm] table of a TOML file."""
+    table = settings.read_toml(toml).get(settings.OTHERS, {}) if toml else {}
+    known = declared()
+    found = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise SettingsError(f"{toml}: [{settings.OTHERS}]: unknown key {key!r}; {nearest(name, known)}")
+        found[name] = str((toml.parent / value).absolute()) if name == "script" and toml else value
+    return found
+
+
+def order(label: str, asked: Mapping[str, Any], old: Mapping[str, Any], kept: bytes | None) -> Order:
+    """What is sent: the site's defaults, then what an earlier submission asked for, then what is asked for now.
+
+    `kept` is the script that an earlier submission used, perhaps edited by hand since.
+    """
+    own = site.read_site()
+    known = settings.fields(Resources)
+    now = {name: value for name, value in asked.items() if name in known}
+    wish = resources.merged(resources.merged(own.resources, dict(old)), now)
+    built = settings.build(Resources, None, {name: value for name, value in wish.items() if value not in (None, ())})
+    assert isinstance(built, Resources)
+    way = settings.build(Way, None, {name: value for name, value in asked.items() if name not in known})
+    assert isinstance(way, Way)
+    if way.mpi is not None and way.mpi != "mpiexec":
+        resources.word(way.mpi, "--mpi")
+    found = resources.checked(built)
+    shape = "gpu" if found.gpus_per_node else "cpu"
+    if kept is None or way.script:
+        kept = site.find_script(way.script, shape, Path.cwd()).read_bytes()
+    return Order(label, found, kept, way.mpi or own.mpi, way.max_requeues)
+
+
+def check(sent: Order, job: Any, values: Sequence[Mapping[str, Any]]) -> str:
+    """Refuse what cannot run; returns what the job needs, in words ("" where it does not say)."""
+    limits.check(sent.resources, limits.partitions())
+    if not hasattr(job, "need"):
+        return ""
+    ranks = sent.resources.ranks
+    needed = max(job.need(msgspec.convert(value, job.Settings), ranks) for value in values) / 2**20
+    share = sent.resources.ranks_per_node
+    given = sent.resources.node_memory_mib()
+    if given is not None and given < needed * share:
+        raise SettingsError(
+            f"{given:.0f} MiB of memory on each node are too little: {share} ranks on a node of {ranks} in all need "
+            f"{needed:.0f} MiB each; ask for --mem {needed * share * 1.1 / 1024 + 0.5:.0f}G, or for more nodes"
+        )
+    return f"needs about {needed:.0f} MiB a rank, {needed * share:.0f} MiB on each node"

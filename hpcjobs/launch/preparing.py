@@ -1,0 +1,102 @@
+"""From what the user says to a run folder: settings checked against the data, a new folder, or one that goes on."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hpcjobs import settings
+from hpcjobs.errors import RunFolderError, SettingsError
+from hpcjobs.runs import code, making
+from hpcjobs.runs.folder import RunFolder, settings_of
+from hpcjobs.runs.index import remember
+from hpcjobs.runs.lease import owner
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run shall lie and what it is called."""
+
+    out: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    share: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name:
+            making.label(self.name, "--name")
+        for tag in self.tags:
+            making.label(tag, "--tag")
+
+
+def wanted(job: Any, toml: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run as plain values, every mistake found that can be found without reading the data."""
+    built = settings.build(job.Settings, toml, flags)
+    if hasattr(job, "check"):
+        job.check(built)
+    values: dict[str, Any] = msgspec.to_builtins(built)
+    return values
+
+
+def prepare(name: str, job: Any, values: dict[str, Any], place: Place, *, keep_code: bool = False) -> RunFolder:
+    """Make the run folder, or find that the one named can be continued.
+
+    With `keep_code` the user's own code is copied into it, and a later start runs that copy.
+    """
+    out = place.out
+    if out is None or not os.path.lexists(out) or making.is_blank(out):
+        own = code.sources(name) if keep_code else {}
+        folder = making.create(
+            out, name, values, name=place.name, tags=place.tags, share=place.share, code=code.digest(own)
+        )
+        code.keep(own, folder.code)
+        return folder
+    folder = RunFolder(out.absolute())
+    if not folder.settings.exists():
+        raise RunFolderError(f"{out}: exists and is not a run folder; name a new one with --out")
+    wish = folder.read_settings()
+    if wish["job"] != name:
+        raise RunFolderError(f"{out}: is the run of a {wish['job']} job; name a new folder for this {name} job")
+    old = msgspec.to_builtins(settings_of(folder, job.Settings))
+    found = settings.differences(old, values, job.Settings)
+    if found:
+        raise SettingsError(
+            f"{out}: was begun with other settings ({'; '.join(found)}); "
+            "continue it with the old ones, or name a new folder with --out"
+        )
+    enter(folder, values)
+    remember(folder.path)
+    return folder
+
+
+def extend(folder: RunFolder, job: Any, flags: dict[str, Any]) -> None:
+    """Put settings in force that may grow."""
+    if not flags:
+        return
+    old = msgspec.to_builtins(settings_of(folder, job.Settings))
+    new = msgspec.to_builtins(settings.build(job.Settings, None, old | flags))
+    found = settings.differences(old, new, job.Settings)
+    if found:
+        raise SettingsError(f"{folder.path}: a run can grow, not change: {'; '.join(found)}")
+    enter(folder, new)
+
+
+def extendable(job: Any) -> dict[str, settings.Field]:
+    """The settings of a job that may be given anew when a run is resumed."""
+    return {
+        key: value
+        for key, value in settings.fields(job.Settings).items()
+        if (value[1].extra or {}).get("extendable") or (value[1].extra or {}).get("volatile")
+    }
+
+
+def enter(folder: RunFolder, values: dict[str, Any]) -> None:
+    """Put settings in force that may differ, unless somebody runs with the old ones at this moment."""
+    busy = owner(folder) if values != folder.read_settings()["settings"] else None
+    if busy:
+        raise RunFolderError(
+            f"{folder.path}: in use by process {busy['pid']} on {busy['host']}; change its settings when it has stopped"
+        )
+    making.update(folder, values)

@@ -1,0 +1,1 @@
+"""Slurm: what is asked of it, and how its answers are read."""
