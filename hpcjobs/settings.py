@@ -174,7 +174,10 @@ def _checked(value: Any, base: Path, origin: str, declared: Field) -> Any:
             raise SettingsError(f"{origin} is empty: expected {meta.description}")
         if not value.isprintable():
             raise SettingsError(f"{origin} is {value!r}: not printable UTF-8; rename or link the file")
-        value = str((base / Path(value).expanduser()).absolute())
+        try:
+            value = str((base / Path(value).expanduser()).absolute())
+        except RuntimeError:
+            raise SettingsError(f"{origin} is {value!r}: there is no such user; write ./~ for a name with ~") from None
     if value is not None and type(None) in _alternatives(kind):  # bounds are of a number, not of None
         kind = functools.reduce(operator.or_, (one for one in _alternatives(kind) if one is not type(None)))
     try:

@@ -23,6 +23,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse all of `argv`; SettingsError for what is unknown."""
+        empty = next((word for word in argv if word.startswith("--") and word.endswith("=--")), None)
+        if empty:  # argparse would drop the value
+            raise SettingsError(f"{self.prog}: {empty[:-3]} is '--': not a value")
         found, unknown = self.parse_known_args(argv)
         if unknown:
             wrong = unknown[0].split("=")[0]

@@ -25,6 +25,9 @@ class Place:
     share: str = ""
 
     def __post_init__(self) -> None:
+        text = str(Path.cwd() / (self.out or ""))
+        if not text.isprintable() or "\\" in text:  # Slurm's names of log files take no backslash
+            raise SettingsError(f"--out {text!r}: expected printable characters and no backslash in a run's path")
         if self.name:
             making.label(self.name, "--name")
         for tag in self.tags:
