@@ -59,7 +59,7 @@ def dispatch(argv: Sequence[str]) -> int:
     if argv[0] == "--version":
         print(f"hpcjobs {__version__}")
         return 0
-    return int(load(argv[0]).main(list(argv[1:])))
+    return int(load(argv[0]).main([*argv[1:]]))  # `list` is a verb of this package
 
 
 def overview() -> str:
@@ -71,6 +71,6 @@ def overview() -> str:
         "",
         "commands:",
     ]
-    lines += [f"  {verb:<8}{(load(verb).__doc__ or '').splitlines()[0]}" for verb in verbs()]
+    lines += [f"  {verb:<12}{(load(verb).__doc__ or '').splitlines()[0]}" for verb in verbs()]
     lines += ["", "`hpcjobs COMMAND --help` tells more; `hpcjobs --version` tells the version."]
     return "\n".join(lines)

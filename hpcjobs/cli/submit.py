@@ -14,7 +14,7 @@ from hpcjobs.errors import RunFolderError, SettingsError, SlurmError
 from hpcjobs.launch import ordering, preparing, submitting, sweep
 from hpcjobs.launch.resources import arguments
 from hpcjobs.launch.slurm import command
-from hpcjobs.launch.slurm.limits import max_array_size
+from hpcjobs.launch.slurm.partitions import max_array_size
 from hpcjobs.launch.submitting import Batch, Order
 from hpcjobs.runs import making, submission
 from hpcjobs.runs.folder import RunFolder

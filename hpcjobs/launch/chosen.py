@@ -9,6 +9,8 @@ from hpcjobs.launch import sweep
 from hpcjobs.runs import submission
 from hpcjobs.runs.index import JOB_ID, find, runs
 
+NAMES = "run folder, its name or the beginning of it, Slurm job, sweep, or `last`"
+
 
 @dataclass(frozen=True)
 class Chosen:

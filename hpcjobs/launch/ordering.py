@@ -12,6 +12,7 @@ from hpcjobs.launch import resources, site
 from hpcjobs.launch.resources import Resources
 from hpcjobs.launch.slurm import limits
 from hpcjobs.launch.submitting import Order
+from hpcjobs.runs.progress import say
 from hpcjobs.settings import setting
 
 
@@ -61,13 +62,15 @@ def order(label: str, asked: Mapping[str, Any], old: Mapping[str, Any], kept: by
     found = resources.checked(built)
     shape = "gpu" if found.gpus_per_node else "cpu"
     if kept is None or way.script:
-        kept = site.find_script(way.script, shape, Path.cwd()).read_bytes()
+        kept = site.find_script(way.script or own.script or None, shape, Path.cwd()).read_bytes()
     return Order(label, found, kept, way.mpi or own.mpi, way.max_requeues)
 
 
 def check(sent: Order, job: Any, values: Sequence[Mapping[str, Any]]) -> str:
     """Refuse what cannot run; returns what the job needs, in words ("" where it does not say)."""
-    limits.check(sent.resources, limits.partitions())
+    asked = site.with_header(sent.resources, sent.script.decode(errors="replace"))
+    for note in limits.refuse_impossible(asked) if site.read_site().limits else []:
+        say(note)
     if not hasattr(job, "need"):
         return ""
     ranks = sent.resources.ranks

@@ -62,10 +62,12 @@ def explain(
         details += [f"expected to start at {verdict.slurm.start}"] if verdict.slurm.start else []
     elif state == "done":
         headline = f"done: {verdict.run / 'result.h5'}"
+    elif state == "cancelled":
+        command = again
     elif not verdict.ended:
         command = "hpcjobs logs -f " + place if state == "running" else ""
         command = again if state == "not started" else command
-    elif state != "cancelled" and _memory(state, steps, last_lines, controller):
+    elif _memory(state, steps, last_lines, controller):
         headline, details, command = _out_of_memory(place, resources, steps, controller)
     elif state == "time limit" or outcome.get("cause") == "time_limit":
         asked = str(resources.get("time") or controller.get("TimeLimit") or "")

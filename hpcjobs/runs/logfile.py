@@ -21,7 +21,9 @@ def logs(run: Path) -> list[Path]:
 def _of_task(run: Path) -> Iterator[Path]:
     task = TASK.fullmatch(run.name)
     record = submission.read(run.parent) if task else None
-    for sent in record.sent if record and task else []:
+    if task is None or record is None:
+        return
+    for sent in record.sent:
         index = int(task[1]) - sent.offset
         if sent.job_id and index in submission.indices(sent.array):
             yield run.parent / f"log-{sent.job_id}_{index}.out"

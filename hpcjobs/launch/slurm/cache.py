@@ -6,12 +6,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from hpcjobs.launch.slurm import query
+from hpcjobs.launch.slurm import control, query
 from hpcjobs.launch.slurm.query import Problem
 from hpcjobs.launch.slurm.rows import Row
 from hpcjobs.launch.slurm.states import ended
@@ -24,22 +24,36 @@ GROWTH = 1.3
 # Another process that asks just now is waited for this long; then what it knew before has to do.
 PATIENCE_S = 5.0
 NO_ACCOUNTING_S = 3600.0
+# A job that nobody knows is asked for so long after somebody has wanted it last.
+WANTED_S = 3600.0
+# So many jobs that nobody knows are asked for by name at a time: the controller then says that it has no such job.
+DENIALS = 3
+# Ended jobs that are remembered.
+MOST = 20_000
+
+
+class Missing(msgspec.Struct):
+    """A job that neither the queue nor accounting knew."""
+
+    since: float
+    wanted: float
+    denied: bool = False  # the controller, asked for this very job, says that there is none
 
 
 class Stored(msgspec.Struct):
     """What the cache file holds."""
 
     asked: float = 0.0
+    answered: float = 0.0
     interval: float = FRESH_S
     queue: dict[str, Row] = {}
     queue_problem: str = ""
     accounts_asked: float = 0.0
     accounts_problem: str = ""
     no_accounts_until: float = 0.0
-    # Jobs that have ended, from either witness: they are never asked for again.
+    # Jobs that have ended, from either witness: asked for again only until their exit code is known.
     over: dict[str, Row] = {}
-    # Jobs that accounting did not know when it was asked last.
-    unknown: list[str] = []
+    missing: dict[str, Missing] = {}
 
 
 @dataclass(frozen=True)
@@ -48,9 +62,10 @@ class Snapshot:
 
     queue: dict[str, Row]
     accounts: dict[str, Row]
-    asked: float
+    asked: float  # when the queue has answered last
     queue_problem: str
     accounts_problem: str
+    missing: dict[str, Missing] = field(default_factory=dict)
 
 
 class Cache:
@@ -72,9 +87,17 @@ class Cache:
             stored = self._read()
             if mine:
                 self._refresh(stored, wanted, watching)
-        accounts = {job: stored.over[job] for job in wanted if job in stored.over}
-        queue = {job: stored.queue[job] for job in wanted if job in stored.queue}
-        return Snapshot(queue, accounts, stored.asked, stored.queue_problem, stored.accounts_problem)
+        problem = stored.queue_problem
+        if not mine and self._unasked(stored, wanted):
+            problem = "another command of yours is asking it just now"
+        return Snapshot(
+            queue={job: stored.queue[job] for job in wanted if job in stored.queue},
+            accounts={job: stored.over[job] for job in wanted if job in stored.over},
+            asked=stored.answered,
+            queue_problem=problem,
+            accounts_problem=stored.accounts_problem,
+            missing={job: stored.missing[job] for job in wanted if job in stored.missing},
+        )
 
     def fresh(self) -> None:
         """Something of ours has changed: the next call asks, and watchers look often again."""
@@ -86,36 +109,70 @@ class Cache:
 
     def _refresh(self, stored: Stored, wanted: Sequence[str], watching: bool) -> None:
         now = self._clock()
-        age = stored.interval if watching else FRESH_S
-        if 0 <= now - stored.asked < age:
-            if not self._unasked(stored, wanted) or now - stored.accounts_asked < FRESH_S:
-                return
-        else:
-            answer = query.squeue(str(os.getuid()))
-            stored.asked = now
-            stored.queue_problem = answer.text if isinstance(answer, Problem) else ""
-            if not isinstance(answer, Problem):
-                stored.queue = answer
-                stored.over |= {job: row for job, row in answer.items() if ended(row.state)}
+        if not 0 <= now - stored.asked < 2 * LONGEST_S:  # nobody has watched for a while
+            stored.interval = FRESH_S
+        due = not 0 <= now - stored.asked < (stored.interval if watching else FRESH_S)
+        if due:
+            self._ask_queue(stored, now)
             if watching:
                 stored.interval = min(LONGEST_S, stored.interval * GROWTH)
-        missing = [job for job in wanted if job not in stored.queue and job not in stored.over]
-        if missing and now >= stored.no_accounts_until:
-            accounts = query.sacct(missing)
-            stored.accounts_asked = now
-            stored.accounts_problem = accounts.text if isinstance(accounts, Problem) else ""
-            if isinstance(accounts, Problem):
-                stored.no_accounts_until = now + NO_ACCOUNTING_S if accounts.off else 0.0
-            else:
-                # What accounting calls running while the queue does not know it has not been told of its end yet.
-                stored.over |= {job: row for job, row in accounts.items() if ended(row.state)}
-        stored.unknown = [job for job in missing if job not in stored.over]
+        elif not self._unasked(stored, wanted) or 0 <= now - stored.accounts_asked < FRESH_S:
+            return
+        unsure = {job for job, missing in stored.missing.items() if now - missing.wanted < WANTED_S} if due else set()
+        self._ask_accounts(stored, sorted({*wanted, *unsure}), now)
+        lost = [job for job in (*wanted, *unsure) if job not in stored.queue and job not in stored.over]
+        stored.missing = {
+            job: Missing(
+                since=stored.missing[job].since if job in stored.missing else now,
+                wanted=now if job in wanted else stored.missing[job].wanted,
+                denied=job in stored.missing and stored.missing[job].denied,
+            )
+            for job in (*lost, *stored.missing)
+            if job not in stored.queue and job not in stored.over and (job in lost or not due)
+        }
+        if not stored.queue_problem:
+            self._ask_by_name(stored)
         self._write(stored)
+
+    def _ask_queue(self, stored: Stored, now: float) -> None:
+        answer = query.squeue(str(os.getuid()))
+        stored.asked = now
+        stored.queue_problem = answer.text if isinstance(answer, Problem) else ""
+        if isinstance(answer, Problem):
+            return
+        stored.answered = now
+        stored.queue = answer
+        for job, row in answer.items():
+            if not ended(row.state):
+                stored.over.pop(job, None)  # it was requeued
+            elif not (job in stored.over and stored.over[job].exit_code):
+                stored.over[job] = row
+        for job in list(stored.over)[:-MOST]:
+            del stored.over[job]
+
+    def _ask_accounts(self, stored: Stored, jobs: Sequence[str], now: float) -> None:
+        """Ask accounting for what the queue does not tell: jobs that it has forgotten, and how others ended."""
+        asked = [job for job in jobs if (job not in stored.queue or job in stored.over) and not _told(stored, job)]
+        if not asked or 0 <= stored.no_accounts_until - now:
+            return
+        found = query.sacct(asked)
+        stored.accounts_asked = now
+        stored.accounts_problem = found.text if isinstance(found, Problem) else ""
+        if isinstance(found, Problem):
+            stored.no_accounts_until = now + NO_ACCOUNTING_S if found.off else 0.0
+            return
+        # What accounting calls running while the queue does not know it is still to be told of its end.
+        active = {job for job, row in stored.queue.items() if not ended(row.state)}
+        stored.over |= {job: row for job, row in found.items() if ended(row.state) and job not in active}
+
+    def _ask_by_name(self, stored: Stored) -> None:
+        """An answer without a job may be a fault of the answer; that there is no such job is a statement."""
+        for missing in [job for job, missing in stored.missing.items() if not missing.denied][:DENIALS]:
+            stored.missing[missing].denied = control.state(missing) == "gone"
 
     def _unasked(self, stored: Stored, wanted: Sequence[str]) -> bool:
         """Whether there is a job that nobody has been asked about."""
-        known = stored.queue.keys() | stored.over.keys() | set(stored.unknown)
-        return any(job not in known for job in wanted)
+        return any(job not in stored.queue and job not in stored.over and job not in stored.missing for job in wanted)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[bool]:
@@ -144,10 +201,18 @@ class Cache:
             return
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
         with contextlib.suppress(OSError):  # a full or read-only home: the next process asks again
-            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(stored))
-            draft.rename(self._path)
+            try:
+                descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(msgspec.json.encode(stored))
+                draft.rename(self._path)
+            except OSError:
+                draft.unlink(missing_ok=True)
+
+
+def _told(stored: Stored, job: str) -> bool:
+    """Whether all is known of how a job ended."""
+    return job in stored.over and bool(stored.over[job].exit_code)
 
 
 def _lock(descriptor: int) -> bool:
