@@ -16,6 +16,7 @@
 #   cluster.sh exec NODE CMD  run CMD inside a node's namespaces
 #   cluster.sh crash NODE     the node loses power: all of its processes die at once
 #   cluster.sh kill-slurmd NODE    only its slurmd dies; its job steps live on
+#   cluster.sh kill-ctld           kill -9 slurmctld; jobs run on; `up` starts it again
 #   cluster.sh restore NODE   boot the node (or only its slurmd) again
 #
 # Settings (environment; `up` records them, the other commands read the record):
@@ -24,6 +25,7 @@
 #   SC_MEM    MiB per node            (an even share of 3/4 of the machine, capped at 4096)
 #   SC_GPUS   pretended GPUs per node (0; count only, no device behind it)
 #   SC_ACCT   none | filetxt | dbd    (filetxt; dbd = slurmdbd + private MariaDB: sacct works)
+#   SC_USER   an ordinary user who may submit, made where missing, `clean` removes it again (none)
 #   SC_NET    first three octets of the private /24   (10.201.37)
 #   SC_PORT   base port               (16817: ctld, +1 slurmd, +2 slurmdbd, +3 MariaDB)
 #   SC_EXTRA  a file appended to slurm.conf
@@ -41,7 +43,7 @@ export LC_ALL=C
 say() { printf 'cluster: %s\n' "$*" >&2; }
 die() { say "ERROR: $*"; exit 1; }
 
-VARS="SC_NODES SC_CPUS SC_MEM SC_GPUS SC_ACCT SC_NET SC_PORT SC_EXTRA"
+VARS="SC_NODES SC_CPUS SC_MEM SC_GPUS SC_ACCT SC_USER SC_NET SC_PORT SC_EXTRA"
 settings() {  # up: environment, then record, then default; other commands: record first
   local total v given=""
   if [ "${1:-}" != recorded ]; then for v in $VARS; do [ -z "${!v:-}" ] || given+="$v=$(printf %q "${!v}");"; done; fi
@@ -49,7 +51,7 @@ settings() {  # up: environment, then record, then default; other commands: reco
   eval "$given"
   SC_NODES=${SC_NODES:-3}; SC_CPUS=${SC_CPUS:-2}; SC_GPUS=${SC_GPUS:-0}
   SC_ACCT=${SC_ACCT:-filetxt}; SC_NET=${SC_NET:-10.201.37}; SC_PORT=${SC_PORT:-16817}
-  SC_EXTRA=${SC_EXTRA:-}
+  SC_EXTRA=${SC_EXTRA:-} SC_USER=${SC_USER:-}
   total=$(awk '/^MemTotal/{print int($2/1024*3/4)}' /proc/meminfo)
   SC_MEM=${SC_MEM:-$(( total/SC_NODES < 4096 ? total/SC_NODES : 4096 ))}
   BR=sc$(printf %s "$SC_DIR" | cksum | awk '{printf "%06x", $1 % 16777216}')   # bridge; veths are ${BR}n1...
@@ -124,7 +126,7 @@ SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
 # cred_expire also sets how long a requeued job waits before it may start again (default 120 s)
-AuthInfo=socket=$SC_DIR/munge/socket,cred_expire=15
+AuthInfo=socket=$SC_DIR/munge/socket,cred_expire=4
 StateSaveLocation=$SC_DIR/state
 SlurmdSpoolDir=$SC_DIR/spool/%n
 SlurmctldPidFile=$SC_DIR/run/slurmctld.pidfile
@@ -147,14 +149,15 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 MpiDefault=none
 MailProg=/bin/true
-# quick reactions, for tests
+# quick reactions and small limits, for tests
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=5,sched_min_interval=100000,batch_sched_delay=0
-SlurmdTimeout=15
+SchedulerParameters=bf_interval=5,sched_min_interval=100000,batch_sched_delay=0,preempt_send_user_signal
+SlurmdTimeout=10
 SlurmctldTimeout=30
 KillWait=5
 MinJobAge=3600
-# preemption: jobs in 'scavenge' are requeued when 'main' wants their nodes
+MaxArraySize=6
+# preemption: jobs in 'scavenge' are requeued when 'main' wants their nodes, those in 'grace' get their --signal first
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
@@ -175,6 +178,7 @@ CONF
     echo "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF"
     echo "PartitionName=short Nodes=ALL MaxTime=2 DefaultTime=1 State=UP PriorityTier=10 PreemptMode=OFF"
     echo "PartitionName=scavenge Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE"
+    echo "PartitionName=grace Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=30"
     if [ -n "$SC_EXTRA" ]; then cat "$SC_EXTRA"; fi
   } > "$SC_DIR/etc/slurm.conf"
   if [ "$SC_ACCT" = dbd ]; then
@@ -200,6 +204,10 @@ CONF
 }
 
 # --- parts ---
+make_user() {
+  if [ -z "$SC_USER" ] || id "$SC_USER" >/dev/null 2>&1; then return 0; fi
+  useradd --create-home --shell /bin/bash "$SC_USER" && : > "$SC_DIR/made-user"
+}
 start_bridge() {
   ip link show "$BR" >/dev/null 2>&1 || ip link add "$BR" type bridge
   ip addr show dev "$BR" | grep "inet $CTL_IP/" >/dev/null || ip addr add "$CTL_IP/24" dev "$BR"
@@ -217,6 +225,7 @@ dbd_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$((SC_PORT+2))") 2>/dev/null; }
 db_sql() { mariadb --no-defaults -S "$SC_DIR/run/mysql.sock" -u root "$@"; }
 start_dbd() {
   [ "$SC_ACCT" = dbd ] || return 0
+  local user
   if ! alive mariadbd; then
     local d=$SC_DIR/acct/mysql u; u=$(id -un mysql 2>/dev/null || echo root)
     if [ ! -d "$d/mysql" ]; then
@@ -237,7 +246,7 @@ start_dbd() {
     wait_for 40 slurmdbd dbd_answers || { tails "$SC_DIR/log/slurmdbd.log" "$SC_DIR/log/slurmdbd.out"; return 1; }
     sacctmgr -n list cluster format=Cluster%30 | grep -w testcluster >/dev/null || sacctmgr -i add cluster testcluster >/dev/null
     sacctmgr -i add account test >/dev/null 2>&1 || true
-    sacctmgr -i add user root account=test >/dev/null 2>&1 || true
+    for user in root $SC_USER; do sacctmgr -i add user "$user" account=test >/dev/null 2>&1 || true; done
   fi
 }
 start_ctld() {
@@ -330,6 +339,7 @@ cmd_up() {
     die "a cluster with other settings is up in $SC_DIR; run '$0 down' first"
   fi
   write_config
+  make_user || die "could not make the user $SC_USER"
   start_bridge && start_munge && start_dbd && start_ctld || die "could not start the controller side (logs: $SC_DIR/log)"
   for n in $(nodes); do start_node "$n" || die "could not start $n (logs: $SC_DIR/log)"; done
   sleep 0.5; resume_nodes $(nodes)
@@ -349,7 +359,12 @@ cmd_down() {
   rm -rf "$SC_DIR"/run/* "$SC_DIR"/run/.node* "$SC_DIR/state" "$SC_DIR"/spool "$SC_DIR"/tmp
   say "down"
 }
-cmd_clean() { cmd_down; [ -f "$SC_DIR/settings" ] && rm -rf "$SC_DIR"; say "cleaned"; }
+cmd_clean() {
+  cmd_down
+  if [ -f "$SC_DIR/made-user" ]; then userdel --remove "$SC_USER" 2>/dev/null || say "the user $SC_USER is still there"; fi
+  [ -f "$SC_DIR/settings" ] && rm -rf "$SC_DIR"
+  say "cleaned"
+}
 cmd_status() {
   settings recorded; [ -f "$SC_DIR/settings" ] || { echo "not set up ($SC_DIR)"; return 3; }
   local bad=0 p n list="munged slurmctld"
@@ -368,11 +383,15 @@ cmd_crash() {
   alive "$1" || die "$1 is not running"
   kill -KILL "$(pid_of "$1")"; wait_for 5 "$1 to die" sh -c "! kill -0 $(pid_of "$1") 2>/dev/null || grep -q ') Z' /proc/$(pid_of "$1")/stat" || true
   ip link del "${BR}n${1#node}" 2>/dev/null || true
-  rm -f "$SC_DIR/run/$1"; say "$1 crashed (slurmctld notices after SlurmdTimeout=15 s)"
+  rm -f "$SC_DIR/run/$1"; say "$1 crashed (slurmctld notices after SlurmdTimeout=10 s)"
 }
 cmd_kill_slurmd() {
   need_root; settings recorded; is_node "${1:-}"; lock; slurmd_alive "$1" || die "no slurmd on $1"
   in_node "$1" kill -KILL "$(cat "$SC_DIR/run/slurmd-$1.pidfile")"; say "slurmd on $1 killed; its steps still run"
+}
+cmd_kill_ctld() {
+  need_root; settings recorded; lock; alive slurmctld || die "slurmctld is not running"
+  stop slurmctld KILL; say "slurmctld killed; 'up' starts it again"
 }
 cmd_restore() {
   need_root; settings recorded; is_node "${1:-}"; lock
@@ -391,6 +410,7 @@ cmd_exec() {
 case "${1:-}" in
   install|up|down|clean|status|crash|restore|exec) c=$1; shift; "cmd_$c" "$@" ;;
   kill-slurmd) shift; cmd_kill_slurmd "$@" ;;
+  kill-ctld) cmd_kill_ctld ;;
   env) settings recorded; echo "export SLURM_CONF=$SLURM_CONF" ;;
   __init) shift; node_init "$@" ;;
   *) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$SELF" >&2; exit 2 ;;

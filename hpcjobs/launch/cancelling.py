@@ -3,26 +3,29 @@
 import os
 import platform
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from hpcjobs.data.publish import publish_bytes
-from hpcjobs.errors import LaunchError, SlurmError
-from hpcjobs.launch import sweep
+from hpcjobs.errors import LaunchError, RunFolderError, SlurmError
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.submitting import settle
 from hpcjobs.launch.truth import Verdict, look
+from hpcjobs.runs import submission
 from hpcjobs.runs.folder import RunFolder
-from hpcjobs.runs.lease import owner
+from hpcjobs.runs.lease import holding, owner
 from hpcjobs.runs.outcome import now
+from hpcjobs.runs.process import process_space
 from hpcjobs.runs.records import Cancelled
 
 IDS_A_CALL = 500
 WAITS = ("pending", "requeued", "submitting")
+# What scancel complains about when there was nothing left to cancel.
+GONE = ("already completing or completed", "invalid job id", "job/step already completed")
 
 
 @dataclass(frozen=True)
@@ -37,42 +40,106 @@ class Cancellation:
 
 def cancel(runs: Sequence[Path]) -> list[Cancellation]:
     """Stop runs wherever they are. What waits in the queue is cancelled first, so that it does not start meanwhile."""
-    for home in dict.fromkeys(path.parent if sweep.read(path.parent) else path for path in runs):
-        settle(home)  # a job of unknown fate could not be cancelled
     cache = Cache.open()
     cache.fresh()
-    found = look(runs, cache)
-    going = sorted(
-        (one for one in found if not one.ended and one.state != "not started"), key=lambda one: one.state not in WAITS
-    )
-    jobs = [one.job_id for one in going if one.job_id]
-    for one in going:
-        if one.job_id:
-            mark(RunFolder(one.run), one.job_id)
-    for first in range(0, len(jobs), IDS_A_CALL):
-        answer = command.ask(["scancel", *jobs[first : first + IDS_A_CALL]])
-        if answer.code != 0 and "already completed" not in answer.err.lower():
-            raise SlurmError(
-                f"scancel: {answer.problem}; the mark is set, so that nothing is requeued; try again: hpcjobs cancel"
-            )
-    for one in going:
-        if not one.job_id:
-            end_process(one)
-    cache.fresh()
+    found = [_by_hand(one) for one in look(runs, cache)]
+    _mark(found)  # before anybody is asked: whoever does not answer now will find it
+    homes = dict.fromkeys(home(one.run) for one in found if one.state == "submitting")
+    for path in homes:
+        settle(path)  # a job of unknown fate could not be cancelled
+    if homes:
+        found = [_by_hand(one) for one in look(runs, cache)]
+        _mark(found)
+    going = _going(found)
+    try:
+        end_jobs(going, runs)
+    finally:
+        cache.fresh()
+    problems = [trouble for one in going if not one.job_id and (trouble := end_process(one))]
+    if problems:
+        raise LaunchError("; ".join(problems))
     return [Cancellation(one.run, one.job_id, one.state, one in going) for one in found]
 
 
-def mark(folder: RunFolder, job: str) -> None:
-    """Say in the folder that a job must not go on by itself."""
-    content = Cancelled(list(dict.fromkeys([*folder.cancelled_jobs(), job])), now())
-    publish_bytes(folder.cancelled, msgspec.json.encode(content) + b"\n")
+def end_jobs(going: Sequence[Verdict], meant: Sequence[Path]) -> None:
+    """Ask Slurm to end jobs; SlurmError when it does not, with what to do."""
+    ids = job_ids([one for one in going if one.job_id], meant)
+    for first in range(0, len(ids), IDS_A_CALL):
+        answer = command.ask(["scancel", *ids[first : first + IDS_A_CALL]])
+        said = [line.lower() for line in answer.err.splitlines() if line.strip()]
+        if answer.code == 0 or (said and all(any(word in line for word in GONE) for line in said)):
+            continue
+        raise SlurmError(
+            f"scancel: {answer.problem}; jobs {', '.join(ids[first : first + 3])}{' ...' if ids[first + 3 :] else ''} "
+            "may go on, but will not be requeued: they are marked as cancelled; try the same command again later"
+        )
 
 
-def end_process(verdict: Verdict) -> None:
-    """Ask the process that runs a folder on this machine to save and stop."""
+def job_ids(going: Sequence[Verdict], meant: Sequence[Path]) -> list[str]:
+    """What to tell scancel, the waiting ones first; an array all of whose tasks are meant by its one number."""
+    waiting = {one.job_id: one.state in WAITS for one in going}
+    wholes: dict[str, bool] = {}
+    for path in dict.fromkeys(home(one.run) for one in going if "_" in one.job_id):
+        record = submission.read(path)
+        named = {int(run.name.rpartition("-")[2]) for run in meant if run.parent == path}
+        for sent in record.sent if record else []:
+            if sent.job_id and {sent.offset + index for index in submission.indices(sent.array)} <= named:
+                wholes[sent.job_id] = False
+    found: dict[str, bool] = {}
+    for job, waits in waiting.items():
+        number = job.partition("_")[0]
+        name = number if number in wholes else job
+        found[name] = found.get(name, False) or waits
+    return sorted(found, key=lambda name: not found[name])
+
+
+def end_process(verdict: Verdict) -> str:
+    """Ask the process that runs a folder on this machine to save and stop; why that is not possible, or nothing."""
     runs_it = owner(RunFolder(verdict.run))
     if runs_it is None:
-        return
-    if runs_it["host"] != platform.node():
-        raise LaunchError(f"{verdict.run}: runs as process {runs_it['pid']} on {runs_it['host']}; cancel it there")
-    os.kill(runs_it["pid"], signal.SIGTERM)
+        return ""
+    if (runs_it["host"], runs_it["space"]) != (platform.node(), process_space()):
+        return (
+            f"{verdict.run}: runs as process {runs_it['pid']} on {runs_it['host']}, which this machine cannot stop; "
+            f"there: kill -TERM {runs_it['pid']}"
+        )
+    try:
+        os.kill(runs_it["pid"], signal.SIGTERM)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return f"{verdict.run}: process {runs_it['pid']} belongs to another user, who can stop it"
+    return ""
+
+
+def home(run: Path) -> Path:
+    """The folder that holds the submission: that of the sweep for a task of it."""
+    return run.parent if (run.parent / "sweep.json").exists() else run
+
+
+def _going(found: Iterable[Verdict]) -> list[Verdict]:
+    return [one for one in found if not one.ended and one.state != "not started"]
+
+
+def _by_hand(verdict: Verdict) -> Verdict:
+    """A run that a script was sent for by hand has no submission: its job is the one that holds the lease."""
+    attempts = holding(RunFolder(verdict.run)).get("attempts", [])
+    if verdict.job_id or verdict.ended or not attempts:
+        return verdict
+    return replace(verdict, job_id=attempts[-1]["job_id"])
+
+
+def _mark(found: Iterable[Verdict]) -> None:
+    """Say in the folders that these jobs must not go on by themselves; in that of a sweep as well."""
+    marks: dict[Path, list[str]] = {}
+    for one in _going(found):
+        if one.job_id:
+            for path in dict.fromkeys((home(one.run), one.run)):
+                marks.setdefault(path, []).append(one.job_id)
+    for path, jobs in marks.items():
+        folder = RunFolder(path)
+        content = Cancelled(list(dict.fromkeys([*folder.cancelled_jobs(), *jobs])), now())
+        try:
+            publish_bytes(folder.cancelled, msgspec.json.encode(content) + b"\n", durable=len(marks) < IDS_A_CALL)
+        except RunFolderError:
+            continue

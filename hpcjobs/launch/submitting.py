@@ -16,6 +16,7 @@ from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import SlurmError
 from hpcjobs.launch.resources import Resources, arguments
 from hpcjobs.launch.slurm import control, sending
+from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.runs import submission
 from hpcjobs.runs.outcome import now
 from hpcjobs.runs.submission import Sent, Submission
@@ -102,6 +103,7 @@ def submit(run: Path, order: Order, batches: Sequence[Batch] = (Batch(),)) -> li
         record = msgspec.structs.replace(record, sent=[*record.sent, done])
         submission.write(run, record)
         ids.append(accepted.job_id)
+    Cache.open().fresh()
     return ids
 
 

@@ -171,7 +171,7 @@ class Cache:
             stored.missing[missing].denied = control.state(missing) == "gone"
 
     def _unasked(self, stored: Stored, wanted: Sequence[str]) -> bool:
-        """Whether there is a job that nobody has been asked about."""
+        """Whether there is a job that nobody has been asked about: it was sent a moment ago."""
         return any(job not in stored.queue and job not in stored.over and job not in stored.missing for job in wanted)
 
     @contextlib.contextmanager
