@@ -94,6 +94,8 @@ def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, An
                 raise SettingsError(f"{toml}: {keys[name]!r} and {key!r} are one setting; keep one of them")
             given[name] = (value, toml.parent, f"{toml}: {key}")
     for name, value in flags.items():
+        if name not in declared:  # from Python; the command line knows its flags
+            raise SettingsError(f"unknown setting {name!r}; {nearest(name, declared)}")
         given[name] = (_number(value, declared[name][0]), Path.cwd(), flag(name))
     for name, (_, meta, default) in declared.items():
         if default is msgspec.NODEFAULT and name not in given:

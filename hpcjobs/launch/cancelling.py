@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from hpcjobs.data.publish import publish_bytes
-from hpcjobs.errors import LaunchError, RunFolderError, SlurmError
+from hpcjobs.errors import DataError, LaunchError, SlurmError
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.submitting import settle
@@ -141,5 +141,5 @@ def _mark(found: Iterable[Verdict]) -> None:
         content = Cancelled(list(dict.fromkeys([*folder.cancelled_jobs(), *jobs])), now())
         try:
             publish_bytes(folder.cancelled, msgspec.json.encode(content) + b"\n", durable=len(marks) < IDS_A_CALL)
-        except RunFolderError:
+        except DataError:  # a folder that cannot be written to; its job ends all the same
             continue

@@ -71,7 +71,12 @@ def job_name(label: str, token: str) -> str:
 
 def submit(run: Path, order: Order, batches: Sequence[Batch] = (Batch(),)) -> list[str]:
     """Send a run (or the tasks of a sweep) to Slurm; returns the job ids. What was sent before is settled first."""
+    record = submission.read(run)
+    unsure = {sent.token for sent in record.open_intents()} if record else set()
     before = settle(run)
+    arrived = [sent.job_id for sent in before.sent if sent.token in unsure and sent.job_id] if before else []
+    if arrived:
+        return arrived  # Slurm had taken it after all
     if not batches[0].array:  # the tasks of a sweep are chosen among those that have ended
         refuse_running(run, before)
     publish_bytes(run / "job.sbatch", order.script)

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpcjobs.launch.efficiency import amount, memory_asked, node_peak, tres
 from hpcjobs.launch.resources import mebibytes, minutes
 from hpcjobs.launch.slurm import reasons
-from hpcjobs.launch.slurm.states import base, waiting
+from hpcjobs.launch.slurm.rows import Row
+from hpcjobs.launch.slurm.states import base
 from hpcjobs.launch.slurm.steps import Step, size
 from hpcjobs.launch.truth import Verdict
 
 # More than was used at the peak, when memory did not do.
 HEADROOM = 1.5
+# What to ask for when nobody knows what was used.
+UNKNOWN = 8 * 2**30
 LOG_LINES = 20
 # What cgroups and Slurm's own watchdog write into a log when they kill for memory.
 MEMORY_WORDS = (
@@ -52,41 +56,47 @@ def explain(
 ) -> Explanation:
     """Weigh what Slurm's steps, the run's own outcome and its log say. `resources` are those that were asked for."""
     place = shlex.quote(str(verdict.run))
-    again = f"hpcjobs resume {place}" if not verdict.job_id else f"hpcjobs submit {place}"
-    headline, details, command = f"{verdict.state}: {verdict.reason}".rstrip(": "), [], ""
+    again = f"hpcjobs submit {place}" if verdict.job_id else f"hpcjobs resume {place}"
+    headline, command = f"{verdict.state}: {verdict.reason}".rstrip(": "), ""
+    details: list[str] = []
     state = verdict.state
-    if verdict.slurm and waiting(verdict.slurm.state):
-        headline, advice = reasons.pending(verdict.slurm.reason, verdict.job_id)
-        headline = f"job {verdict.job_id} waits: {headline}"
-        details = [advice] if advice else []
-        details += [f"expected to start at {verdict.slurm.start}"] if verdict.slurm.start else []
+    if state in ("pending", "requeued") and verdict.slurm:
+        headline, details, command = _waiting(place, verdict.job_id, verdict.slurm, controller)
     elif state == "done":
         headline = f"done: {verdict.run / 'result.h5'}"
+    elif not verdict.ended:
+        command = {"running": f"hpcjobs logs -f {place}", "not started": again}.get(state, "")
     elif state == "cancelled":
         command = again
-    elif not verdict.ended:
-        command = "hpcjobs logs -f " + place if state == "running" else ""
-        command = again if state == "not started" else command
+    elif state == "failed" and outcome.get("cause") == "mistake":
+        headline, details, command = "a mistake that you can mend", [str(outcome["reason"])], again
     elif _memory(state, steps, last_lines, controller):
         headline, details, command = _out_of_memory(place, resources, steps, controller)
-    elif state == "time limit" or outcome.get("cause") == "time_limit":
+    elif state == "time limit" or (state == "stopped" and outcome.get("cause") == "time_limit"):
         asked = str(resources.get("time") or controller.get("TimeLimit") or "")
-        headline = f"time limit: {verdict.reason or 'it reached its limit before it had saved and stopped'}"
-        details = [f"it asked for --time {asked}"] if asked else []
+        headline = f"time limit: {verdict.reason or reasons.state('TIMEOUT')}"
+        details = [f"it had asked for --time {asked}"] if asked else []
         command = f"hpcjobs resume {place} --time {longer(asked)}"
-    elif outcome.get("cause") == "mistake":
-        headline, details = "a mistake that you can mend", [str(outcome["reason"])]
-        command = again
     elif state == "node failure":
         nodes = controller.get("NodeList") or next((step.fields.get("NodeList", "") for step in steps), "")
         headline = f"node failure: {reasons.state('NODE_FAIL')}" + (f": {nodes}" if nodes else "")
         command = again
     else:
-        details = [_killed(step) for step in steps if step.exit[1]][:1]
+        details = [_ended(step) for step in steps if "." in step.id and step.exit != (0, 0)][-1:]
         command = again
     return Explanation(
         verdict.run, state, headline, details, command, str(log) if log else "", list(last_lines)[-LOG_LINES:]
     )
+
+
+def _waiting(place: str, job: str, row: Row, controller: Mapping[str, str]) -> tuple[str, list[str], str]:
+    """Why it is not running yet. The controller was asked just now; the row may be ten seconds old."""
+    reason = controller.get("Reason") or row.reason
+    meaning, advice = reasons.pending(reason, job)
+    details = [advice] if advice else []
+    details += [f"expected to start at {row.start}"] if row.start else []
+    command = f"hpcjobs cancel {place}" if "Never" in reason else ""
+    return f"job {job} waits: {meaning}", details, f"scontrol release {job}" if "scontrol" in advice else command
 
 
 def longer(asked: str) -> str:
@@ -113,34 +123,28 @@ def _out_of_memory(
     place: str, resources: Mapping[str, Any], steps: Sequence[Step], controller: Mapping[str, str]
 ) -> tuple[str, list[str], str]:
     """Peak against request, and what to ask for."""
-    peak = max((step.peak or 0 for step in steps), default=0)
-    tasks = max((step.number("NTasks") or 1 for step in steps), default=1)
-    nodes = max((step.number("NNodes") or 1 for step in steps), default=1)
-    asked = size(str(resources.get("mem") or controller.get("MinMemoryNode") or ""))
-    if resources.get("mem") and str(resources["mem"]).isdigit():
-        asked = int(mebibytes(str(resources["mem"])) * 2**20)
-    used = peak * -(-tasks // nodes)  # the largest task, times the tasks of a node
-    details = []
-    if peak:
-        details.append(
-            f"its largest rank had reached {used_text(peak)} when last measured, {used_text(used)} on a node"
-        )
-    if asked:
-        details.append(f"it had asked for {used_text(asked)} on each node")
-    wish = max(used, asked or 0) * HEADROOM or 4 * 2**30
+    whole = steps[0] if steps else Step("", {})
+    nodes, cores = whole.number("NNodes") or 1, whole.number("AllocCPUS")
+    fullest = max(steps, key=lambda step: node_peak(step, nodes) or 0, default=whole)
+    used = node_peak(fullest, nodes) or 0
+    asked = memory_asked(whole, tres(whole.fields.get("AllocTRES", "")), nodes, cores)
+    if resources.get("mem"):
+        asked = int(mebibytes(str(resources["mem"])) * 2**20)  # 0: all of the node
+    asked = asked or size(controller.get("MinMemoryNode", "")) or 0
+    details = [f"its largest rank had reached {amount(fullest.peak)} when last measured"] if fullest.peak else []
+    if fullest.peak and used > fullest.peak:
+        details[0] += f", which makes {amount(used)} on a node"
+    details += [f"it had asked for {amount(asked)} on each node"] if asked else []
+    wish = max(used, asked) * HEADROOM or UNKNOWN
     return "out of memory", details, f"hpcjobs resume {place} --mem {math.ceil(wish / 2**30)}G"
 
 
-def used_text(amount: float) -> str:
-    """Bytes in MiB or GiB."""
-    return f"{amount / 2**30:.1f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"
-
-
-def _killed(step: Step) -> str:
-    number = step.exit[1]
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
+def _ended(step: Step) -> str:
+    """How a step ended: by a signal, or with an exit code."""
+    code, number = step.exit
     where = step.fields.get("NodeList", "")
-    return f"step {step.id} was ended by {name}" + (f" on {where}" if where else "")
+    try:
+        how = f"was ended by {signal.Signals(number).name}" if number else f"ended with exit code {code}"
+    except ValueError:
+        how = f"was ended by signal {number}"
+    return f"step {step.id} {how}" + (f" on {where}" if where else "")

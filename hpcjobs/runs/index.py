@@ -68,15 +68,15 @@ def remember(run: Path) -> None:
 
 
 def _of_job(links: list[Path], number: str, task: str) -> Iterator[Path]:
-    """Runs that were a job of that number, the newest first: as submitted, or as an attempt tells of itself."""
+    """Runs that were a job of that number, the newest first: as submitted, then as attempts tell of themselves."""
+    for link in reversed(links):
+        if f'"{number}"'.encode() in _content(link / "submission.json"):  # few files are worth decoding
+            yield from _sent(link.resolve(), number, task)
     wanted = f"{number}_{task}" if task else number
     told = re.compile(rb'"job_id":\s*"%s"' % wanted.encode())
     for link in reversed(links):
-        run = link.resolve()
-        if f'"{number}"'.encode() in _content(run / "submission.json"):  # few files are worth decoding
-            yield from _sent(run, number, task)
-        if any(told.search(_content(run / name)) for name in ("lease", "outcome.json")):
-            yield run
+        if any(told.search(_content(link / name)) for name in ("lease", "outcome.json")):
+            yield link.resolve()
 
 
 def _sent(run: Path, number: str, task: str) -> Iterator[Path]:

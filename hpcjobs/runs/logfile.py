@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,19 +29,33 @@ def _of_task(run: Path) -> Iterator[Path]:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a log, read from its end; empty when it cannot be read."""
+    """The last lines of a log; empty when it cannot be read."""
     try:
         with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            text = b""
-            while end > 0 and text.count(b"\n") <= lines:
-                start = max(0, end - CHUNK)
-                file.seek(start)
-                text = file.read(end - start) + text
-                end = start
+            file.seek(start_of_tail(path, lines))
+            return file.read().decode(errors="replace").splitlines()
     except OSError:
         return []
-    return list(deque(text.decode(errors="replace").splitlines(), maxlen=lines))
+
+
+def start_of_tail(path: Path, lines: int) -> int:
+    """Where the last lines of a log begin, looked for from its end."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end == 0 or lines == 0:
+            return end
+        end -= 1  # what ends the last line begins none
+        while end > 0:
+            start = max(0, end - CHUNK)
+            file.seek(start)
+            text = file.read(end - start)
+            at = len(text)
+            while lines and (at := text.rfind(b"\n", 0, at)) >= 0:
+                lines -= 1
+                if not lines:
+                    return start + at + 1
+            end = start
+    return 0
 
 
 class Followed:

@@ -35,7 +35,7 @@ MOST = 20_000
 class Missing(msgspec.Struct):
     """A job that neither the queue nor accounting knew."""
 
-    since: float
+    since: float  # when the queue has first answered without it; 0 before
     wanted: float
     denied: bool = False  # the controller, asked for this very job, says that there is none
 
@@ -120,16 +120,13 @@ class Cache:
             return
         unsure = {job for job, missing in stored.missing.items() if now - missing.wanted < WANTED_S} if due else set()
         self._ask_accounts(stored, sorted({*wanted, *unsure}), now)
-        lost = [job for job in (*wanted, *unsure) if job not in stored.queue and job not in stored.over]
-        stored.missing = {
-            job: Missing(
-                since=stored.missing[job].since if job in stored.missing else now,
-                wanted=now if job in wanted else stored.missing[job].wanted,
-                denied=job in stored.missing and stored.missing[job].denied,
-            )
-            for job in (*lost, *stored.missing)
-            if job not in stored.queue and job not in stored.over and (job in lost or not due)
-        }
+        lost = [job for job in (*wanted, *unsure) if not _known(stored, job)]
+        kept = {job: missing for job, missing in stored.missing.items() if not due and not _known(stored, job)}
+        for job in lost:
+            old = stored.missing.get(job, Missing(0.0, now))
+            since = old.since or (0.0 if stored.queue_problem else now)
+            kept[job] = Missing(since, now if job in wanted else old.wanted, old.denied)
+        stored.missing = kept
         if not stored.queue_problem:
             self._ask_by_name(stored)
         self._write(stored)
@@ -167,12 +164,12 @@ class Cache:
 
     def _ask_by_name(self, stored: Stored) -> None:
         """An answer without a job may be a fault of the answer; that there is no such job is a statement."""
-        for missing in [job for job, missing in stored.missing.items() if not missing.denied][:DENIALS]:
-            stored.missing[missing].denied = control.state(missing) == "gone"
+        for job in [job for job, missing in stored.missing.items() if not missing.denied][:DENIALS]:
+            stored.missing[job].denied = control.state(job) == "gone"
 
     def _unasked(self, stored: Stored, wanted: Sequence[str]) -> bool:
         """Whether there is a job that nobody has been asked about: it was sent a moment ago."""
-        return any(job not in stored.queue and job not in stored.over and job not in stored.missing for job in wanted)
+        return any(not _known(stored, job) and job not in stored.missing for job in wanted)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[bool]:
@@ -208,6 +205,10 @@ class Cache:
                 draft.rename(self._path)
             except OSError:
                 draft.unlink(missing_ok=True)
+
+
+def _known(stored: Stored, job: str) -> bool:
+    return job in stored.queue or job in stored.over
 
 
 def _told(stored: Stored, job: str) -> bool:

@@ -14,7 +14,7 @@ Rows = dict[str, Row]
 QUEUE = "%i|%T|%S|%e|%l|%D|%P|%r|%j"
 QUEUED = ("JobID", "State", "Start", "End", "Timelimit", "NNodes", "Partition", "Reason", "JobName")
 ACCOUNT = ("JobID", "State", "ExitCode", "Start", "End", "Timelimit", "NNodes", "Partition", "Reason", "JobName")
-NOTHING = ("N/A", "Unknown", "None", "NONE", "(null)", "INVALID")
+NOTHING = ("N/A", "Partition_Limit", "Unknown", "None", "NONE", "(null)", "INVALID")
 # More ids than this in one command line would meet the system's limit on its length.
 IDS_A_CALL = 5000
 # A collapsed array is written out up to this many tasks, which is more than most sites allow.
@@ -55,7 +55,7 @@ def sacct(ids: Sequence[str], since: str = "") -> Rows | Problem:
 
 
 def columns(options: Sequence[str], names: Sequence[str]) -> list[dict[str, str]] | Problem:
-    """Lines of sacct by column (the first two are JobID and State); a column that this Slurm does not know is left out."""
+    """Lines of sacct by column, the first two JobID and State; a column that this Slurm does not know is left out."""
     wanted = list(names)
     while True:
         answer = command.ask(["sacct", "--noheader", "--parsable2", f"--format={','.join(wanted)}", *options])
@@ -89,7 +89,7 @@ def expand(job: str) -> list[str]:
         span = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
         if span:  # a list that Slurm cut short ends in "..."
             first, last, step = int(span[1]), int(span[2] or span[1]), int(span[3] or 1)
-            tasks += range(first, min(last, first + step * TASKS) + 1, max(step, 1))
+            tasks += range(first, last + 1, max(step, 1))[:TASKS]
     return [f"{number}_{task}" for task in tasks[:TASKS]]
 
 

@@ -91,7 +91,7 @@ STATES = {
 
 def pending(reason: str, job: str) -> tuple[str, str]:
     """What a reason of squeue's means and what helps; one that nobody here knows stands as it is."""
-    bare = reason.strip("()")
+    bare = reason[1:-1] if reason.startswith("(") and reason.endswith(")") else reason
     key = next((name for name in (bare, bare.partition(",")[0], bare.partition(" ")[0]) if name in PENDING), None)
     if key is None:
         return bare or "Slurm gives no reason", ""

@@ -13,6 +13,8 @@ JOB_ID = re.compile(r"(\d+)(?:;([\w.-]+))?")
 TRIES = 3
 # Before a call is made again: a request that is still on its way must have time to arrive.
 LOOKS_S = (1.0, 4.0, 15.0)
+# A controller that was silent so often in a row is not waited for: the next submit of the run looks again.
+PATIENCE = 2
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,15 @@ def send(argv: Sequence[str], name: str) -> Accepted:
 
 def look_again(name: str) -> Accepted | None:
     """The job of a name, if Slurm has it by now; UnknownFateError when nobody answers."""
+    silent = 0
     for pause in LOOKS_S:
         time.sleep(pause)
         found = jobs_named(name)
         if found:
             return found[0]
+        silent = silent + 1 if found is None else 0
+        if silent == PATIENCE:
+            break
     if found is None:
         raise UnknownFateError(
             f"the Slurm controller does not answer: whether it took job {name} is not known yet; "
