@@ -30,7 +30,7 @@ test-slurm: .venv/test
 
 accept: .venv/test
 	@mkdir -p accept/logs
-	@for name in same_bits peak_memory kill_and_resume; do \
+	@for name in same_bits peak_memory kill_and_resume hostile_text; do \
 	  echo "== $$name"; $(CLEAN) $(BIN)/python accept/$$name.py 2>&1 | tee accept/logs/$$name.log; done
 
 bench: .venv/test

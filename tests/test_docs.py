@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import clean_environment
+
+from hpcjobs.testing import FakeSlurm
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
@@ -15,21 +18,14 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 INDENTED_COMMAND = re.compile(r"^    (make \w+)", re.MULTILINE)
 
-# What a login node has: sbatch runs the script, srun starts its ranks. The world is faked at its edge.
-SBATCH = '#!/bin/bash\nexec bash "$1"\n'
-SRUN = '#!/bin/bash\n[[ $1 == --mpi=pmi2 ]] || exit 9\nshift\nexec mpiexec -n 3 "$@"\n'
-
 
 @pytest.fixture
-def node(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user whose hpcjobs is installed."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name, text in (("sbatch", SBATCH), ("srun", SRUN)):
-        (tools / name).write_text(text)
-        (tools / name).chmod(0o755)
-    env = clean_environment(tmp_path)
-    return env | {"PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent), env["PATH"]])}
+def node(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a user on a login node, whose hpcjobs is installed."""
+    env = clean_environment(tmp_path) | {"HOME": str(tmp_path)}
+    with FakeSlurm(tmp_path / "slurm") as cluster:
+        path = os.pathsep.join([str(Path(sys.executable).parent), env["PATH"]])
+        yield cluster.environment(env | {"PATH": path})
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:

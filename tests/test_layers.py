@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import hpcjobs
+from hpcjobs.cli import verbs
 
 PACKAGE = Path(hpcjobs.__file__).parent
 # Top to bottom; what stands in one line may import each other.
 LAYERS = [
     {"__main__"},
     {"cli", "api"},
+    {"testing"},
     {"jobs", "launch", "report"},
     {"clustering", "nn", "rl", "runs"},
     {"kernels"},
@@ -77,7 +79,21 @@ def test_modules_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300, "split it by topic"
 
 
-@pytest.mark.parametrize("module", ["hpcjobs", "hpcjobs.jobs.kmeans", "hpcjobs.cli.show", "hpcjobs.cli.run"])
+WATCHING = ["status", "list", "why", "wait", "logs", "cancel", "efficiency"]
+
+
+@pytest.mark.parametrize("verb", WATCHING)
+def test_verbs_that_watch_load_no_hdf5_and_no_job(verb: str) -> None:
+    code = (
+        f"import sys, hpcjobs.cli.{verb}; print(*{{'h5py', 'rich', 'scipy', 'hpcjobs.jobs.kmeans'}} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "module", ["hpcjobs", "hpcjobs.jobs.kmeans", "hpcjobs.api.runs", *(f"hpcjobs.cli.{verb}" for verb in verbs())]
+)
 def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
     code = f"import sys, {module}; print(*{{'mpi4py', 'numba', 'cupy'}} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ from hpcjobs.parallel.starter import world
 from hpcjobs.runs import making
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import find, remember
-from hpcjobs.runs.process import launched
+from hpcjobs.runs.process import launched, slurm_job
 from hpcjobs.runs.stopping import Stop
 
 
@@ -63,6 +63,7 @@ def prepare(name: str, extensions: list[str]) -> Any:
     parser = Parser(prog="hpcjobs resume", description=f"Settings of a {wish['job']} run that may grow.")
     settings.add_flags(parser, extendable(job))
     flags = vars(parser.parse(extensions))
-    remember(folder.path)
+    if not slurm_job():  # `last` is what the user named last, not what a job has started since
+        remember(folder.path)
     extend(folder, job, flags)
     return folder.path

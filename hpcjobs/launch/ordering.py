@@ -52,7 +52,7 @@ def order(label: str, asked: Mapping[str, Any], old: Mapping[str, Any], kept: by
     own = site.read_site()
     known = settings.fields(Resources)
     now = {name: value for name, value in asked.items() if name in known}
-    wish = resources.merged(resources.merged(own.resources, dict(old)), now)
+    wish = resources.merged(resources.merged(own.resources, resources.lasting(old)), now)
     built = settings.build(Resources, None, {name: value for name, value in wish.items() if value not in (None, ())})
     assert isinstance(built, Resources)
     way = settings.build(Way, None, {name: value for name, value in asked.items() if name not in known})

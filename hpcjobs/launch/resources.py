@@ -1,7 +1,7 @@
 """What a job asks of the cluster: a closed grammar of options, each of a type, that become arguments of sbatch."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -39,6 +39,7 @@ FORBIDDEN = {
     "open-mode": OURS, "output": OURS, "parsable": OURS, "requeue": OURS, "test-only": "use --dry-run --test-only",
     "uid": "it is for root", "wait": "use hpcjobs wait", "wrap": OURS,
 }  # fmt: skip
+ONCE = ("begin", "deadline", "hold", "kill-on-invalid-dep")
 MEMORY_OPTIONS = ("mem", "mem-per-cpu", "mem-per-gpu")
 GPU_OPTIONS = ("gpus-per-node", "gpus", "gpus-per-task", "gres")
 MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
@@ -181,16 +182,22 @@ def minutes(text: str) -> float:
     return parts[0] * 60 + parts[1] + parts[2] / 60
 
 
-def merged(old: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
-    """Resources asked for anew win; a new memory or GPU option takes the place of the old one."""
-    kept = dict(old)
-    for names in (("mem", "mem_per_cpu"), ("gpus_per_node",)):
-        if any(name in flags for name in names):
-            kept = {name: value for name, value in kept.items() if name not in names}
-            options = MEMORY_OPTIONS if names[0] == "mem" else GPU_OPTIONS
-            args: Sequence[str] = kept.get("sbatch_arg", ())
-            kept["sbatch_arg"] = [text for text in args if passed(text)[0] not in options]
-    return kept | flags
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Resources asked for anew win; a new memory or GPU option takes the place of any old one."""
+    given = {name.replace("_", "-") for name in new} | {passed(text)[0] for text in new.get("sbatch_arg", ())}
+    for options in (MEMORY_OPTIONS, GPU_OPTIONS):
+        if given & set(options):
+            given |= set(options)
+    args = [text for text in old.get("sbatch_arg", ()) if passed(text)[0] not in given]
+    kept = {name: old[name] for name in old if name.replace("_", "-") not in given and name != "sbatch_arg"}
+    both = [*args, *new.get("sbatch_arg", ())]
+    return kept | dict(new) | ({"sbatch_arg": both} if both else {})
+
+
+def lasting(old: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier submission asked for, without what was meant for that one job: holds, times, dependencies."""
+    args = [text for text in old.get("sbatch_arg", ()) if passed(text)[0] not in ONCE]
+    return {name: value for name, value in old.items() if name != "dependency"} | {"sbatch_arg": args}
 
 
 def _named(resources: Resources) -> list[str]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from hpcjobs.errors import SettingsError
-from hpcjobs.launch.resources import FORMS, Resources, arguments, checked, mebibytes, merged, minutes, passed
+from hpcjobs.launch.resources import FORMS, Resources, arguments, checked, lasting, mebibytes, merged, minutes, passed
 
 HOSTILE = [
     "\n",
@@ -111,4 +111,10 @@ def test_memory_of_a_node_follows_from_memory_of_a_core() -> None:
 def test_a_new_memory_option_takes_the_place_of_any_old_one() -> None:
     old = {"mem_per_cpu": "1G", "nodes": 2, "sbatch_arg": ["--nice=3"]}
     assert merged(old, {"mem": "8G"}) == {"nodes": 2, "mem": "8G", "sbatch_arg": ["--nice=3"]}
-    assert merged({"sbatch_arg": ["--mem-per-gpu=3G"]}, {"mem": "8G"}) == {"mem": "8G", "sbatch_arg": []}
+    assert merged({"sbatch_arg": ["--mem-per-gpu=3G"]}, {"mem": "8G"}).get("sbatch_arg", []) == []
+    assert merged(old, {"sbatch_arg": ["--nice=4", "--hold"]})["sbatch_arg"] == ["--nice=4", "--hold"]
+
+
+def test_what_was_meant_for_one_job_is_not_asked_for_again() -> None:
+    old = {"nodes": 2, "dependency": "afterok:12", "sbatch_arg": ["--hold", "--nice=3", "--begin=now+1hour"]}
+    assert lasting(old) == {"nodes": 2, "sbatch_arg": ["--nice=3"]}

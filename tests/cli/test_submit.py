@@ -1,0 +1,280 @@
+"""`hpcjobs submit` on a pretend cluster: what is sent, what is kept, what is refused, and what becomes of it."""
+
+import json
+import os
+import shlex
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import hpcjobs, refused, start, story, wait_until
+
+from hpcjobs.testing import FakeSlurm
+
+KMEANS = ("kmeans", "--data", "b.h5", "--clusters", 3)
+# Long enough to be stopped on the way, whatever the machine does.
+LONG = ("kmeans", "--data", "b.h5", "--clusters", 3, "--init", "random", "--tolerance", 0, "--restarts", 10**6)
+
+
+class Site:
+    """A user's folder on the login node of a pretend cluster."""
+
+    def __init__(self, folder: Path, cluster: FakeSlurm) -> None:
+        self.folder, self.cluster = folder, cluster
+        cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # what Numba has compiled
+        self.env = cluster.environment({}) | {"HOME": str(folder), "XDG_CACHE_HOME": cache}
+        self.env["PATH"] = os.pathsep.join([str(cluster.bin), os.environ["PATH"]])
+
+    def hpcjobs(self, *argv: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        return hpcjobs(self.folder, *argv, code=code, env=self.env)
+
+    def refused(self, *argv: object) -> str:
+        return refused(self.folder, *argv, env=self.env)
+
+    def submit(self, *argv: object) -> str:
+        return self.hpcjobs("submit", *argv).stdout.strip()
+
+    def status(self, run: str) -> dict[str, Any]:
+        (told,) = json.loads(self.hpcjobs("status", run, "--json").stdout)
+        return dict(told)
+
+    def digest(self, run: str) -> str:
+        return str(story(self.folder, run)["digest"])
+
+    def read(self, run: str, name: str) -> dict[str, Any]:
+        return dict(json.loads((self.folder / run / name).read_text()))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", "--rows", 500, "--columns", 4, "--centres", 3)
+    with FakeSlurm(tmp_path / "cluster") as cluster:
+        yield Site(tmp_path, cluster)
+
+
+def test_a_submitted_run_ends_with_the_digest_of_a_local_one(site: Site) -> None:
+    ended = site.hpcjobs("submit", *KMEANS, "--nodes", 2, "--ntasks-per-node", 2, "--time", 5, "--out", "sent")
+    assert ended.stdout.strip().isdecimal()
+    site.hpcjobs("wait", "sent")
+    site.hpcjobs("run", *KMEANS, "--out", "local")
+    assert site.digest("sent") == site.digest("local")
+    told = story(site.folder, "sent")["attempts"]
+    assert [(one["job_id"], one["ranks"]) for one in told] == [(ended.stdout.strip(), 4)]
+
+
+def test_what_crosses_is_the_run_folder_and_the_dry_run_shows_it_all(site: Site) -> None:
+    wish = (*KMEANS, "--nodes", 2, "--mem", "2G", "--partition", "main", "--sbatch-arg=--nice=5", "--out", "run")
+    shown = site.hpcjobs("submit", *wish, "--dry-run").stdout
+    assert not (site.folder / "run").exists()
+    assert site.cluster.calls("sbatch") == []
+    site.submit(*wish)
+    command, _, script = shown.partition("\n\n")
+    assert (site.folder / "run" / "job.sbatch").read_text() == script
+    token = site.read("run", "submission.json")["sent"][0]["token"]
+    assert ["sbatch", *site.cluster.calls("sbatch")[0]] == shlex.split(command.replace("TOKEN", token))
+
+
+def test_a_run_folder_and_all_in_it_are_private_unless_shared(site: Site) -> None:
+    for options, forbidden in ((("--out", "mine"), 0o077), (("--out", "ours", "--share", "group"), 0o027)):
+        site.submit(*KMEANS, *options)
+        site.hpcjobs("wait", options[1])
+        for path in (site.folder / options[1], *(site.folder / options[1]).rglob("*")):
+            assert not stat.S_IMODE(path.stat().st_mode) & forbidden, path
+    assert stat.S_IMODE((site.folder / "ours").stat().st_mode) == 0o750
+    assert stat.S_IMODE((site.folder / "ours" / "result.h5").stat().st_mode) == 0o640
+
+
+def test_no_secret_of_the_environment_is_written_or_printed(site: Site) -> None:
+    site.env["API_TOKEN"] = "s3cr3t-canary"  # noqa: S105 (it is there to be looked for)
+    printed = site.hpcjobs("submit", *KMEANS, "--dry-run")
+    sent = site.hpcjobs("submit", *KMEANS, "--out", "quiet")
+    site.hpcjobs("wait", "quiet")
+    for text in (printed.stdout, printed.stderr, sent.stdout, sent.stderr):
+        assert "s3cr3t" not in text
+    for path in (site.folder / "quiet").rglob("*"):
+        assert path.is_dir() or b"s3cr3t" not in path.read_bytes(), path
+
+
+def test_sizes_of_a_surrounding_job_do_not_leak_into_a_nested_submit(site: Site) -> None:
+    site.env |= {"SBATCH_PARTITION": "nosuch", "SLURM_NTASKS": "64", "SLURM_JOB_ID": "4242", "SQUEUE_FORMAT": "%j"}
+    job = site.submit(*KMEANS, "--out", "nested")
+    site.hpcjobs("wait", "nested")
+    assert site.status("nested")["job_id"] == job
+    assert story(site.folder, "nested")["attempts"][0]["ranks"] == 1
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        (("--partition", "mian"), "did you mean 'main'"),
+        (("--partition", "short", "--time", "1:00:00"), "partitions that fit"),
+        (("--nodes", 500), "--nodes"),
+        (("--partition", "gpu", "--gpus-per-node", "h100:2"), "a100"),
+        (("--mem", "10M"), "--mem 1G"),
+        (("--mem", "1G", "--mem-per-cpu", "1G"), "exclude each other"),
+        (("--clusters", 501), "at most one cluster a row"),
+        (("--data", "nosuch.h5"), "nosuch.h5"),
+        (("--name", "a b"), "--name"),
+        (("--tag", "$(x)"), "--tag"),
+        (("--script", "nosuch.sbatch"), "nosuch"),
+        (("--sbatch-arg=--wrap=x",), "hpcjobs sets it itself"),
+        (("--sweep", "clustres=1,2"), "did you mean 'clusters'"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_the_queue(site: Site, wish: tuple[object, ...], message: str) -> None:
+    assert message in site.refused("submit", *KMEANS, *wish)
+    assert site.cluster.calls("sbatch") == []
+    assert not (site.folder / "runs").exists()
+
+
+def test_what_only_slurm_can_refuse_leaves_nothing_behind(site: Site) -> None:
+    assert "Slurm refused the job" in site.refused("submit", *KMEANS, "--qos", "nosuch", "--out", "gone")
+    assert not (site.folder / "gone").exists()
+
+
+def test_without_slurm_submit_says_so_and_names_what_works(tmp_path: Path) -> None:
+    hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", "--rows", 50, "--columns", 2, "--centres", 2)
+    env = {"PATH": str(tmp_path)}
+    assert "--detach" in refused(tmp_path, "submit", *KMEANS, env=env)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("trouble", [{"timeout_after_accept": 1}, {"controller_down": 1}])
+def test_a_lost_answer_ends_in_one_job(site: Site, trouble: dict[str, int]) -> None:
+    site.cluster.scenario(**trouble)
+    site.submit(*KMEANS, "--out", "once")
+    site.hpcjobs("wait", "once")
+    assert len(site.cluster.jobs()) == 1
+
+
+def test_a_controller_that_is_down_is_asked_again_by_the_next_submit(site: Site) -> None:
+    site.cluster.scenario(timeout_after_accept=1)
+    process = start(site.folder, "submit", *KMEANS, "--out", "later", env=site.env)
+    wait_until(lambda: site.cluster.jobs(), "the job to be accepted")
+    process.send_signal(signal.SIGKILL)  # before it has heard, or looked, whether it was
+    process.communicate()
+    assert site.status("later")["state"] == "submitting"
+    assert site.submit("later") == site.status("later")["job_id"]
+    site.hpcjobs("wait", "later")
+    assert len(site.cluster.jobs()) == 1
+    assert site.status("later")["state"] == "done"
+
+
+def test_banners_and_cluster_names_do_not_hide_the_number(site: Site) -> None:
+    site.cluster.scenario(banner="Welcome to the machine", cluster_in_answer=True)
+    job = site.submit(*KMEANS, "--out", "banner")
+    assert job.isdecimal()
+    site.hpcjobs("wait", "banner")
+
+
+def test_a_sweep_sends_each_task_once_and_again_only_what_is_asked_for(site: Site) -> None:
+    site.cluster.configure(max_array_size=4)
+    wish = ("kmeans", "--data", "b.h5", "--max-iterations", 5, "--sweep", "clusters=2,3", "seed=0:3", "--out", "sweep")
+    jobs = site.submit(*wish, "--sbatch-arg=--hold").split()
+    assert len(jobs) == 2
+    settings = [site.read(f"sweep/task-{task:05d}", "settings.json")["settings"] for task in range(6)]
+    assert [(one["clusters"], one["seed"]) for one in settings] == [(k, seed) for k in (2, 3) for seed in range(3)]
+    site.hpcjobs("cancel", "sweep/task-00005")
+    for job in jobs:
+        subprocess.run(["scontrol", "release", job], env=os.environ | site.env, check=True)
+    site.hpcjobs("wait", "sweep", code=1)
+    told = json.loads(site.hpcjobs("status", "sweep", "--json").stdout)
+    assert [one["state"] for one in told] == ["done"] * 5 + ["cancelled"]
+    assert site.submit("last", "--only", "failed") == ""  # the sweep, not the task that ran last
+    (again,) = site.submit("sweep", "--only", "unfinished", "--sbatch-arg=--nice=1").split()
+    site.hpcjobs("wait", "sweep")
+    assert site.status("sweep/task-00005")["job_id"] == f"{again}_1"
+    for task, k, seed in ((0, 2, 0), (5, 3, 2)):
+        site.hpcjobs(
+            "run", "kmeans", "--data", "b.h5", "--max-iterations", 5, "--clusters", k, "--seed", seed, "--out", task
+        )
+        assert site.digest(f"sweep/task-{task:05d}") == site.digest(str(task))
+
+
+def test_the_users_own_code_is_kept_and_runs_as_it_was_submitted(site: Site) -> None:
+    own = site.folder / "own.py"
+    own.write_text("from hpcjobs.jobs.kmeans import Settings, check, run\n")
+    package = site.folder / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "job.py").write_text("from hpcjobs.jobs import kmeans as Job\n")
+    for name, out in ((str(own), "file"), ("mine.job:Job", "package")):
+        site.submit(name, *KMEANS[1:], "--out", out, "--sbatch-arg=--hold")
+        assert site.read(out, "settings.json")["code"]
+    own.write_text("raise SystemExit('edited since')\n")
+    (package / "job.py").write_text("raise SystemExit('edited since')\n")
+    site.hpcjobs("run", *KMEANS, "--out", "plain")
+    for out in ("file", "package"):
+        subprocess.run(["scontrol", "release", site.status(out)["job_id"]], env=os.environ | site.env, check=True)
+        site.hpcjobs("wait", out)
+        assert site.digest(out) == site.digest("plain")
+
+
+def test_a_run_that_is_sent_again_keeps_its_resources_and_its_edited_script(site: Site) -> None:
+    site.submit(*LONG, "--nodes", 2, "--mem-per-cpu", "2G", "--sbatch-arg=--hold", "--out", "again")
+    script = site.folder / "again" / "job.sbatch"
+    script.write_text(script.read_text().replace("#SBATCH --requeue", "#SBATCH --requeue\n#SBATCH --comment=mine"))
+    assert "is pending" in site.refused("submit", "again")
+    site.hpcjobs("cancel", "again")
+    site.hpcjobs("resume", "again", "--mem", "3G", "--sbatch-arg=--hold")
+    options = site.cluster.calls("sbatch")[-1]
+    assert {"--nodes=2", "--mem=3G"} <= set(options)
+    assert not any(word.startswith("--mem-per-cpu") for word in options)
+    assert "--comment=mine" in script.read_text()
+
+
+def test_resources_come_from_the_toml_file_and_flags_win(site: Site) -> None:
+    (site.folder / "job.toml").write_text('data = "b.h5"\nclusters = 3\n[slurm]\nnodes = 2\ntime = "00:20:00"\n')
+    site.submit("kmeans", "job.toml", "--time", "00:05:00", "--sbatch-arg=--hold")
+    assert {"--nodes=2", "--time=00:05:00"} <= set(site.cluster.calls("sbatch")[-1])
+    (site.folder / "job.toml").write_text('data = "b.h5"\nclusters = 3\n[slurm]\nnods = 2\n')
+    assert "did you mean 'nodes'" in site.refused("submit", "kmeans", "job.toml")
+    site.hpcjobs("run", "kmeans", "job.toml")  # which knows nothing of Slurm
+
+
+def test_a_data_set_is_imported_by_a_job(site: Site) -> None:
+    (site.folder / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    assert "exists already" in site.refused("submit", "data", "import", "t.csv", "b.h5")
+    site.submit("data", "import", "t.csv", "t.h5", "--time", 5)
+    site.hpcjobs("wait", "last")
+    assert "2 rows x 2 columns" in story(site.folder, "last")["title"]
+    site.hpcjobs("data", "verify", "t.h5")
+
+
+def test_a_time_limit_is_followed_by_a_requeue_and_the_same_digest(site: Site) -> None:
+    site.cluster.configure(minute=4.0, requeue_delay=0.2)
+    wish = ("--checkpoint-every", 200, "--restarts", 4000, "--max-iterations", 5, "--sbatch-arg=--signal=B:USR1@30")
+    site.submit(*LONG[:-2], *wish, "--time", 1, "--out", "limit")
+    site.hpcjobs("wait", "limit")
+    told = story(site.folder, "limit")["attempts"]
+    assert len(told) > 1
+    site.hpcjobs("run", *LONG[:-2], *wish[2:-1], "--out", "calm")
+    assert site.digest("limit") == site.digest("calm")
+
+
+def test_a_node_that_fails_and_a_preemption_cost_no_bits(site: Site) -> None:
+    site.cluster.configure(requeue_delay=0.2, kill_wait=5)
+    wish = ("--checkpoint-every", 100, "--restarts", 3000, "--max-iterations", 5)
+    for out in ("node", "preempt"):
+        job = site.submit(*LONG[:-2], *wish, "--nodes", 2, "--out", out)
+        wait_until(lambda out=out: list((site.folder / out).glob("checkpoints/step-*.h5")), "a checkpoint")
+        site.cluster.fail(job, out)
+    site.hpcjobs("run", *LONG[:-2], *wish[2:], "--out", "calm")
+    for out in ("node", "preempt"):
+        site.hpcjobs("wait", out)
+        assert site.digest(out) == site.digest("calm")
+        assert len(story(site.folder, out)["attempts"]) == 2
+
+
+def test_everyone_who_waits_hears_of_the_end(site: Site) -> None:
+    site.submit(*LONG, "--out", "watched")
+    watchers = [start(site.folder, "wait", "watched", env=site.env) for _ in range(5)]
+    wait_until(lambda: site.status("watched")["state"] == "running", "the job to run")
+    site.hpcjobs("cancel", "watched")
+    for watcher in watchers:
+        watcher.communicate(timeout=60)
+        assert watcher.returncode == 75
