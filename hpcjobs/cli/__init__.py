@@ -40,8 +40,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def verbs() -> list[str]:
-    """Every verb there is."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """Every verb there is; a leading underscore marks what verbs share."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def load(verb: str) -> Any:

@@ -35,9 +35,9 @@ def main(argv: list[str]) -> int:
         raise SettingsError(f"hpcjobs resume: name the run first: hpcjobs resume RUNDIR {' '.join(argv[:2])} ...")
     known, extensions = parser.parse_known_args(argv)
     if any(word.startswith("--") for word in extensions) and not launched():
-        from hpcjobs.cli import submit
+        from hpcjobs.cli import _delivery, submit
 
-        if submit.slurm_flags() & {word.partition("=")[0] for word in extensions}:
+        if _delivery.slurm_flags() & {word.partition("=")[0] for word in extensions}:
             return submit.again(find(known.run), extensions)
     local.check(known.ranks)
     making.private()

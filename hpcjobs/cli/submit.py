@@ -1,27 +1,25 @@
 """Send a run to Slurm, checked here before it waits in a queue. Prints the job id."""
 
-import argparse
-import shlex
-import shutil
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
 
 from hpcjobs import jobs, settings
 from hpcjobs.cli import Parser
+from hpcjobs.cli._delivery import Manner, Parcel, add_slurm, deliver
 from hpcjobs.cli.run import add_place, place_of
-from hpcjobs.errors import RunFolderError, SettingsError, SlurmError
+from hpcjobs.errors import RunFolderError, SettingsError
 from hpcjobs.launch import ordering, preparing, submitting, sweep
-from hpcjobs.launch.resources import arguments
+from hpcjobs.launch.preparing import Place
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.partitions import max_array_size
-from hpcjobs.launch.submitting import Batch, Order
+from hpcjobs.launch.submitting import Order
 from hpcjobs.runs import making, submission
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import find, remember
 from hpcjobs.runs.making import label_of
-from hpcjobs.runs.progress import say, tell
-from hpcjobs.settings import whole_number
+from hpcjobs.runs.progress import say
 
 USAGE = """usage: hpcjobs submit JOB [job.toml] [--flag value ...] [--nodes N --ntasks-per-node N --time T ...]
        hpcjobs submit data import|generate ...               as hpcjobs data, on a node
@@ -64,27 +62,15 @@ def new(what: str, argv: list[str]) -> int:
     )
     settings.add_flags(parser.add_argument_group("settings"), settings.fields(job.Settings))
     given = vars(parser.parse(argv))
-    toml, place, axes = given.pop("toml"), place_of(given), given.pop("sweep")
-    shown = Shown(given)
+    toml, place, axes, manner = given.pop("toml"), place_of(given), given.pop("sweep"), Manner.of(given)
     asked = ordering.from_toml(toml) | {key: given.pop(key) for key in list(given) if key in ordering.declared()}
-    making.private(place.share)
     order = ordering.order(place.name or label_of(name), asked, {}, None)
     if axes:
-        ready = sweep.plan(name, job, toml, given, axes, place)
-        need = ordering.check(order, job, ready.values)
-        batches = sweep.batches(range(len(ready.values)), max_array_size(), shown.at_once)
-        if shown.dry:
-            return show(order, ready.path, batches, need, shown)
-        command.require()
-        sweep.make(ready, place)
-        return send(ready.path, order, batches, need, fresh=True)
-    values = preparing.wanted(job, toml, given)
-    need = ordering.check(order, job, [values])
-    if shown.dry:
-        return show(order, (place.out or making.default_path(order.label)).absolute(), [Batch()], need, shown)
-    command.require()
-    fresh = place.out is None or not place.out.exists()
-    return send(preparing.prepare(name, job, values, place, keep_code=True).path, order, [Batch()], need, fresh=fresh)
+        plan = sweep.plan(name, job, toml, given, axes, place)
+        batches = sweep.batches(range(len(plan.values)), max_array_size(), manner.at_once)
+        parcel = Parcel(plan.path, order, ordering.check(order, job, plan.values), batches)
+        return deliver(parcel, manner, lambda: sweep.make(plan, place))
+    return single(name, job, order, preparing.wanted(job, toml, given), place, manner)
 
 
 def new_data(argv: list[str]) -> int:
@@ -99,23 +85,26 @@ def new_data(argv: list[str]) -> int:
     add_slurm(parser)
     known, rest = parser.parse_known_args(argv[1:])
     given = vars(known)
-    place, shown = place_of(given), Shown(given)
+    place, manner = place_of(given), Manner.of(given)
     if argv[0] == "import":
         source, file, options = import_arguments(rest)
         flags: dict[str, Any] = {"source": source, "file": str(file), "options": options}
     else:
         flags = generate_arguments(rest)
         flags["out"] = str(flags["out"])
-    making.private(place.share)
-    job = jobs.find(kinds[argv[0]])
+    name = kinds[argv[0]]
+    job = jobs.find(name)
     order = ordering.order(place.name or f"data-{argv[0]}", given, {}, None)
-    values = preparing.wanted(job, None, flags)
-    need = ordering.check(order, job, [values])
-    if shown.dry:
-        return show(order, (place.out or making.default_path(order.label)).absolute(), [Batch()], need, shown)
-    command.require()
-    fresh = place.out is None or not place.out.exists()
-    return send(preparing.prepare(kinds[argv[0]], job, values, place).path, order, [Batch()], need, fresh=fresh)
+    return single(name, job, order, preparing.wanted(job, None, flags), place, manner)
+
+
+def single(name: str, job: Any, order: Order, values: dict[str, Any], place: Place, manner: Manner) -> int:
+    """One new run."""
+    place = dataclasses.replace(place, out=(place.out or making.default_path(order.label)).absolute())
+    assert place.out is not None
+    making.private(place.share)
+    parcel = Parcel(place.out, order, ordering.check(order, job, [values]))
+    return deliver(parcel, manner, lambda: preparing.prepare(name, job, values, place, keep_code=True))
 
 
 def again(path: Path, argv: list[str]) -> int:
@@ -129,28 +118,19 @@ def again(path: Path, argv: list[str]) -> int:
     growing = preparing.extendable(job)
     settings.add_flags(parser.add_argument_group("settings that may grow"), growing)
     given = vars(parser.parse(argv))
-    shown = Shown(given)
+    manner = Manner.of(given)
     flags = {key: given.pop(key) for key in list(given) if key in growing}
     if not flags and folder.read_outcome().get("state") == "done" and folder.result.exists():
         say(f"already done: {folder.result}")
         return 0
-    before = submission.read(path)
-    kept = folder.script.read_bytes() if folder.script.exists() else None
-    label = before.name if before else wish["name"] or label_of(wish["job"])
-    order = ordering.order(label, given, before.resources if before else {}, kept)
-    need = ordering.check(order, job, [wish["settings"]])
-    if shown.dry:
-        return show(order, path, [Batch()], need, shown)
-    command.require()
-    preparing.extend(folder, job, flags)
+    order = order_again(path, wish["name"] or label_of(wish["job"]), given)
+    parcel = Parcel(path, order, ordering.check(order, job, [wish["settings"]]))
     remember(path)
-    return send(path, order, [Batch()], need)
+    return deliver(parcel, manner, lambda: preparing.extend(folder, job, flags))
 
 
 def sweep_again(path: Path, argv: list[str]) -> int:
     """Tasks of a sweep that did not get to their end, or have not been sent."""
-    from hpcjobs.launch.truth import look
-
     found = sweep.read(path)
     assert found is not None
     parser = Parser(prog="hpcjobs submit SWEEP", description=sweep_again.__doc__)
@@ -162,98 +142,25 @@ def sweep_again(path: Path, argv: list[str]) -> int:
     )
     add_slurm(parser)
     given = vars(parser.parse(argv))
-    shown, only = Shown(given), given.pop("only")
+    manner, only = Manner.of(given), given.pop("only")
     command.require()
     submitting.settle(path)
-    folder = RunFolder(path)
-    verdicts = look([path / task.folder for task in found.tasks], None)
-    tasks = [
-        task.index
-        for task, verdict in zip(found.tasks, verdicts, strict=True)
-        if verdict.state != "done"
-        and (verdict.ended or verdict.state == "not started")
-        and (only == "unfinished" or verdict.state not in ("cancelled", "not started"))
-    ]
+    tasks = sweep.to_send(path, found, unfinished=only == "unfinished")
     if not tasks:
         say(f"nothing to send: no task of {path} is {only}")
         return 0
-    before = submission.read(path)
-    job = jobs.find(RunFolder(path / found.tasks[0].folder).job(), path / found.tasks[0].folder / "code")
-    order = ordering.order(
-        before.name if before else label_of(found.name or found.job),
-        given,
-        before.resources if before else {},
-        folder.script.read_bytes() if folder.script.exists() else None,
-    )
-    wishes = [RunFolder(path / found.tasks[index].folder).read_settings()["settings"] for index in tasks]
-    need = ordering.check(order, job, wishes)
-    batches = sweep.batches(tasks, max_array_size(), shown.at_once)
-    if shown.dry:
-        return show(order, path, batches, need, shown)
-    return send(path, order, batches, need)
+    folders = [RunFolder(path / found.tasks[index].folder) for index in tasks]
+    making.private(folders[0].read_settings()["share"])
+    order = order_again(path, label_of(found.name or found.job), given)
+    job = jobs.find(folders[0].job(), folders[0].code)
+    need = ordering.check(order, job, [folder.read_settings()["settings"] for folder in folders])
+    parcel = Parcel(path, order, need, sweep.batches(tasks, max_array_size(), manner.at_once))
+    remember(path)
+    return deliver(parcel, manner, lambda: None)
 
 
-class Shown:
-    """The flags that say how much really happens, taken out of what was given."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.dry: bool = given.pop("dry_run") or given["test_only"]
-        self.test: bool = given.pop("test_only")
-        self.at_once: int | None = given.pop("at_once")
-
-
-def add_slurm(parser: Parser) -> None:
-    """The flags that every form of `submit` has."""
-    group = parser.add_argument_group("Slurm")
-    settings.add_flags(group, ordering.declared())
-    group.add_argument("--at-once", type=whole_number, metavar="N", help="tasks of a sweep that run at a time")
-    group.add_argument("--dry-run", action="store_true", help="print script and command; send nothing, make nothing")
-    group.add_argument("--test-only", action="store_true", help="with that, ask Slurm when it would start")
-
-
-def slurm_flags() -> set[str]:
-    """Every flag that only makes sense for a job that is sent to Slurm."""
-    parser = argparse.ArgumentParser(add_help=False)
-    settings.add_flags(parser, ordering.declared())
-    return {flag for action in parser._actions for flag in action.option_strings}
-
-
-def send(path: Path, order: Order, batches: list[Batch], need: str, *, fresh: bool = False) -> int:
-    """Send, and print the ids alone on stdout. A `fresh` folder that Slurm refuses is not left behind."""
-    say(f"run folder {path}")
-    if need:
-        say(need)
-    try:
-        sent = submitting.submit(path, order, batches)
-    except SlurmError:
-        record = submission.read(path)
-        if fresh and record and all(one.refused for one in record.sent):
-            shutil.rmtree(path)
-            say(f"removed {path} again")
-        raise
-    for job in sent:
-        print(job)
-    return 0
-
-
-def show(order: Order, path: Path, batches: list[Batch], need: str, shown: Shown) -> int:
-    """What would be sent: the commands, then the script, as bash would read them."""
-    for batch in batches:
-        print(shlex.join(submitting.command(path, order, batch, "TOKEN")))
-    sys.stdout.flush()
-    sys.stdout.buffer.write(b"\n" + order.script)
-    sys.stdout.buffer.flush()
-    if need:
-        say(need)
-    if shown.test:
-        command.require()
-        for batch in batches:
-            tell(f"{expected_start(order, batch)}\n")
-    return 0
-
-
-def expected_start(order: Order, batch: Batch) -> str:
-    """What Slurm says of the start of a job that is not sent."""
-    array = [f"--array={batch.array}"] if batch.array else []
-    argv = ["sbatch", "--test-only", *array, *arguments(order.resources), "--wrap=true"]
-    return command.ask(argv).problem
+def order_again(path: Path, label: str, given: dict[str, Any]) -> Order:
+    """What is sent for a folder that was sent before: with its resources and its script, perhaps edited since."""
+    before, script = submission.read(path), RunFolder(path).script
+    kept = script.read_bytes() if script.exists() else None
+    return ordering.order(before.name if before else label, given, before.resources if before else {}, kept)

@@ -15,6 +15,7 @@ from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import RunFolderError, SettingsError, nearest
 from hpcjobs.launch.preparing import Place, wanted
 from hpcjobs.launch.submitting import Batch
+from hpcjobs.launch.truth import look
 from hpcjobs.runs import code, making, submission
 from hpcjobs.runs.index import remember
 from hpcjobs.runs.making import label_of
@@ -94,6 +95,7 @@ def plan(name: str, job: Any, toml: Path | None, flags: Mapping[str, Any], axes:
 
 def make(ready: Plan, place: Place) -> None:
     """The folder of the sweep, and in it that of every task."""
+    making.private(place.share)
     own = code.sources(ready.sweep.job)
     for task, values in zip(ready.sweep.tasks, ready.values, strict=True):
         folder = making.create(
@@ -130,6 +132,17 @@ def read(path: Path) -> Sweep | None:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise RunFolderError(f"{file}: damaged: {error}; restore it, or start a new sweep") from None
+
+
+def to_send(path: Path, sweep: Sweep, *, unfinished: bool) -> list[int]:
+    """The tasks that ended without a result and were not cancelled; with `unfinished`, all that are not going on."""
+    verdicts = look([path / task.folder for task in sweep.tasks])
+    return [
+        task.index
+        for task, found in zip(sweep.tasks, verdicts, strict=True)
+        if (found.ended and found.state != "done" and (unfinished or found.state != "cancelled"))
+        or (unfinished and found.state == "not started")
+    ]
 
 
 def batches(tasks: Sequence[int], size: int, at_once: int | None = None) -> list[Batch]:
