@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from hpcjobs.cli import Parser
-from hpcjobs.errors import UserError
+from hpcjobs.errors import SettingsError, UserError, nearest
 from hpcjobs.launch.chosen import everything
+from hpcjobs.launch.silence import note
+from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.truth import Verdict, look
 from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.progress import say
 from hpcjobs.runs.reached import Line, line_of
 from hpcjobs.runs.wording import columns, rate
 
-TITLES = ("run", "job", "state", "age", "progress", "rate", "left")
+TITLES = ("run", "job", "job_id", "state", "age", "progress", "rate", "left")
 SORTS = ("age", "state", "name", "progress")
+ALL = 30
 
 
 def main(argv: list[str]) -> int:
@@ -26,27 +30,36 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--columns", default="", metavar="A,B,...", help="settings or results, such as clusters,inertia"
     )
-    parser.add_argument("--json", action="store_true", help="a JSON list on stdout, one object a run")
+    parser.add_argument("--all", action="store_true", help=f"every run (default: the first {ALL} of them on a screen)")
+    parser.add_argument("--json", action="store_true", help="a JSON list of every run on stdout, one object a run")
     given = parser.parse(argv)
     wanted = [name.strip().replace("-", "_") for name in given.columns.split(",") if name.strip()]
     wishes = {run: wish for one in everything() for run in one.runs if (wish := _wish(run)) is not None}
     runs = [run for run, wish in wishes.items() if set(given.tag) <= set(wish["tags"])]
-    rows = [facts(verdict, wishes[verdict.run], wanted) for verdict in look(runs)]
-    if given.state:
-        rows = [row for row in rows if row["state"] == given.state]
+    cache = Cache.open()
+    verdicts = [found for found in look(runs, cache) if given.state in (None, found.state)]
+    trouble = note(verdicts, cache)
+    if trouble:
+        say(trouble)
+    rows = [facts(verdict, wishes[verdict.run], wanted) for verdict in verdicts]
+    refuse_unknown(wanted, rows, [wishes[verdict.run] for verdict in verdicts])
     if given.sort != "age":  # which they have already
-        rows.sort(key=lambda row: str(row[given.sort]))
+        rows.sort(key=lambda row: order(row, given.sort))
     if given.json:
         print(json.dumps(rows, indent=2))
         return 0
+    shown = rows if given.all else rows[:ALL]
     titles = (*TITLES, *wanted)
-    print("\n".join(columns([titles, *([_text(row[title]) for title in titles] for row in rows)])))
+    print("\n".join(columns([titles, *([_text(row[title]) for title in titles] for row in shown)])))
+    if rows[len(shown) :]:
+        say(f"and {len(rows) - len(shown)} more: hpcjobs list --all")
     return 0
 
 
 def facts(verdict: Verdict, wish: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
     """One run, as the table and JSON tell of it."""
     line = line_of(verdict.run) if verdict.state != "done" else Line()
+    running = verdict.state == "running"
     run = verdict.run
     name = f"{run.parent.name}/{run.name}" if (run.parent / "sweep.json").exists() else run.name
     row = {
@@ -61,26 +74,50 @@ def facts(verdict: Verdict, wish: dict[str, Any], wanted: Sequence[str]) -> dict
         "age": Line.age(verdict.since),
         "since": verdict.since,
         "progress": line.progress,
-        "rate": rate(line.rate) if not verdict.ended else "",
-        "left": line.left if not verdict.ended else "",
+        "step": line.step,
+        "total": line.total,
+        "rate": rate(line.rate) if running else "",
+        "left": line.left if running else "",
+        "seconds_left": line.seconds_left if running else None,
         "digest": verdict.digest,
     }
-    return row | {name: _value(name, wish, verdict) for name in wanted}
+    if not wanted:
+        return row
+    results = _results(verdict) if set(wanted) - set(wish["settings"]) else {}
+    return row | {name: wish["settings"].get(name, results.get(name)) for name in wanted}
 
 
-def _value(name: str, wish: dict[str, Any], verdict: Verdict) -> Any:
-    """A setting, else a result of one value; None where there is neither."""
-    if name in wish["settings"]:
-        return wish["settings"][name]
+def order(row: dict[str, Any], by: str) -> tuple[Any, ...]:
+    """Where a run stands among the others: by name, by state, or those that are furthest first."""
+    if by == "progress":
+        share = 1.0 if row["state"] == "done" else (row["step"] or 0) / row["total"] if row["total"] else 0.0
+        return (-share, -(row["step"] or 0))
+    return (row["run"] if by == "name" else row["state"],)
+
+
+def refuse_unknown(wanted: Sequence[str], rows: Sequence[dict[str, Any]], wishes: Sequence[dict[str, Any]]) -> None:
+    """Refuse a column that no run has, and name those there are; before any is done, it may be a result to come."""
+    if not any(row["state"] == "done" for row in rows):
+        return
+    settings = {name for wish in wishes for name in wish["settings"]}
+    for name in wanted:
+        if name not in settings and all(row[name] is None for row in rows):
+            raise SettingsError(
+                f"hpcjobs list --columns {name}: no run here has such a setting or result; {nearest(name, settings)}"
+            )
+
+
+def _results(verdict: Verdict) -> dict[str, Any]:
+    """What a run that is done has found, where it is one value."""
     if verdict.state != "done":
-        return None
+        return {}
     from hpcjobs.runs.story import tell
 
     try:
-        found = tell(RunFolder(verdict.run).result)["result"].get(name)
+        found = tell(RunFolder(verdict.run).result)["result"]
     except UserError:
-        return None
-    return found if isinstance(found, int | float | str) else None
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, int | float | str)}
 
 
 def _wish(run: Path) -> dict[str, Any] | None:

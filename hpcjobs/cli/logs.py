@@ -1,46 +1,46 @@
 """Show what a run has said, and follow it while it goes."""
 
+import json
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from hpcjobs.cli import Parser
 from hpcjobs.errors import RunFolderError
 from hpcjobs.launch.chosen import NAMES, choose
 from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.truth import look
-from hpcjobs.runs.logfile import Followed, logs, tail
+from hpcjobs.launch.truth import Verdict, look
+from hpcjobs.launch.watching import watch
+from hpcjobs.runs.logfile import Followed, logs, start_of_tail, tail
 from hpcjobs.runs.progress import say
 from hpcjobs.settings import whole_number
 
 INTERRUPTED = 130
-LOOK_S = 0.5
 LINES = 100
 
 
 def main(argv: list[str]) -> int:
     """`hpcjobs logs`: the newest log; with -f from before the start, through requeues, to the end."""
     parser = Parser(prog="hpcjobs logs", description=__doc__)
-    parser.add_argument("run", nargs="?", default="last", metavar="RUN", help=NAMES)
+    parser.add_argument("run", nargs="?", default="last", metavar="RUN", help=f"{NAMES} (default: last)")
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the run has ended; Ctrl-C stops watching"
     )
-    parser.add_argument("--lines", type=whole_number, default=LINES, help=f"lines to begin with (default: {LINES})")
-    parser.add_argument("--json", action="store_true", help="the names of the logs as a JSON list")
+    parser.add_argument(
+        "--lines", type=whole_number, default=LINES, metavar="N", help=f"lines to begin with (default: {LINES})"
+    )
+    parser.add_argument("--json", action="store_true", help="the paths of the logs as a JSON list, the newest last")
     given = parser.parse(argv)
     runs = [run for chosen in choose([given.run]) for run in chosen.runs]
     if len(runs) > 1:
-        raise RunFolderError(f"{given.run} is a sweep of {len(runs)} tasks; name one, such as {runs[0]}")
-    run = runs[0]
+        raise RunFolderError(f"{given.run} is a sweep of {len(runs)} tasks; name one of them, such as {runs[0]}")
     if given.json:
-        import json
-
-        print(json.dumps([str(path) for path in logs(run)]))
+        print(json.dumps([str(path) for path in logs(runs[0])]))
         return 0
     if not given.follow:
-        return show(run, given.lines)
+        return show(runs[0], given.lines)
     try:
-        follow(run, given.lines)
+        follow(runs[0], given.lines)
     except KeyboardInterrupt:
         say("stopped watching; the run goes on")
         return INTERRUPTED
@@ -48,35 +48,46 @@ def main(argv: list[str]) -> int:
 
 
 def show(run: Path, lines: int) -> int:
-    """The end of the newest log."""
+    """The end of the newest log; the older ones are named."""
     found = logs(run)
     if not found:
         (verdict,) = look([run])
-        raise RunFolderError(f"{run}: has no log yet: {verdict.state} {verdict.reason}".rstrip())
+        raise RunFolderError(f"{run}: has no log yet; it is {in_words(verdict)}")
+    if found[1:]:
+        say(f"{found[-1].name}, the newest of {len(found)}: {', '.join(path.name for path in found[:-1])} before it")
     for text in tail(found[-1], lines):
         print(text)
     return 0
 
 
 def follow(run: Path, lines: int) -> None:
-    """Print what is new in the newest log until the run has ended, saying so whenever its state changes."""
-    cache, said, at, followed = Cache.open(), "", None, None
-    while True:
-        (verdict,) = look([run], cache, watching=True)
-        found = logs(run)
-        if found and found[-1] != at:
-            at = found[-1]
-            begin = (
-                at.stat().st_size - sum(len(text.encode()) + 1 for text in tail(at, lines)) if followed is None else 0
-            )
-            followed = Followed(at, max(0, begin))
-        for piece in followed.news() if followed else []:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        state = f"{verdict.state}: {verdict.reason}".rstrip(": ")
+    """Print what is new in the logs until the run has ended, saying so whenever its state changes."""
+    followed: dict[Path, Followed] = {}
+    said = ""
+    for verdict in (found for (found,) in watch([run], Cache.open())):
+        write_news(followed, logs(run), lines)
+        if verdict.state == "not started":
+            raise RunFolderError(f"{run}: was never started: hpcjobs submit {run}, or hpcjobs resume {run}, starts it")
+        state = in_words(verdict)
         if state != said and (verdict.ended or verdict.state != "running"):
-            say(f"job {verdict.job_id} is {state}" if verdict.job_id else state)
+            job = f"job {verdict.job_id}" if verdict.job_id else "the run"
+            say(f"waiting for {job}: {state}" if not verdict.ended else f"{job} has ended: {state}")
         said = state
-        if verdict.ended or verdict.state == "not started":
-            return
-        time.sleep(LOOK_S)
+
+
+def write_news(followed: dict[Path, Followed], found: Sequence[Path], lines: int) -> None:
+    """Write what is new in every log; of those that were there at first only the end of the newest."""
+    first = not followed
+    for path in found:
+        if path not in followed:
+            old = first and path != found[-1]
+            start = path.stat().st_size if old else start_of_tail(path, lines) if first else 0
+            followed[path] = Followed(path, start)
+        for piece in followed[path].news():
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def in_words(verdict: Verdict) -> str:
+    """State and reason in one."""
+    return f"{verdict.state}: {verdict.reason}".rstrip(": ")

@@ -1,10 +1,19 @@
 """Wait until runs have ended, with their exit code."""
 
-import sys
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 
 from hpcjobs.cli import Parser
+from hpcjobs.errors import RunFolderError
 from hpcjobs.launch.chosen import NAMES, choose
-from hpcjobs.launch.waiting import wait
+from hpcjobs.launch.silence import note
+from hpcjobs.launch.slurm.cache import Cache
+from hpcjobs.launch.truth import Verdict
+from hpcjobs.launch.watching import watch
 from hpcjobs.runs.progress import say
 from hpcjobs.settings import real_number
 
@@ -14,21 +23,53 @@ TIMED_OUT, INTERRUPTED = 124, 130
 def main(argv: list[str]) -> int:
     """`hpcjobs wait`: mirrors the exit code of the run, the highest of several; Ctrl-C stops the waiting only."""
     parser = Parser(prog="hpcjobs wait", description=__doc__)
-    parser.add_argument("runs", nargs="*", metavar="RUN", help=NAMES)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=f"{NAMES} (default: last)")
     parser.add_argument(
         "--timeout", type=real_number, metavar="SECONDS", help="give up after so long, with exit code 124"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     given = parser.parse(argv)
     runs = [run for chosen in choose(given.runs) for run in chosen.runs]
+    verdicts: list[Verdict] = []
     try:
-        code = wait(runs, given.timeout)
-    except TimeoutError as error:
-        say(f"stopped waiting: {error}")
-        code = TIMED_OUT
+        verdicts = wait(runs, given.timeout)
+        going = sum(not found.ended for found in verdicts)
+        code = TIMED_OUT if going else max(found.exit_code or 0 for found in verdicts)
+        if going:
+            say(f"stopped waiting after {given.timeout:g} s: {going} of {len(runs)} runs have not ended; they go on")
+        elif code and not given.json:
+            tell_ends(verdicts)
     except KeyboardInterrupt:
-        say("stopped waiting; the run goes on")
+        say("stopped waiting; the run goes on" if len(runs) == 1 else "stopped waiting; the runs go on")
         code = INTERRUPTED
     if given.json:
-        sys.stdout.write(f'{{"exit_code": {code}, "runs": {len(runs)}}}\n')
+        print(json.dumps({"exit_code": code, "runs": msgspec.to_builtins(verdicts, enc_hook=str)}, indent=2))
     return code
+
+
+def wait(runs: Sequence[Path], timeout_s: float | None) -> list[Verdict]:
+    """The verdicts when all runs have ended, or when time is up."""
+    cache, trouble_before = Cache.open(), ""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    verdicts: list[Verdict] = []
+    for verdicts in watch(runs, cache):
+        idle = next((found for found in verdicts if found.state == "not started"), None)
+        if idle is not None:
+            raise RunFolderError(
+                f"{idle.run}: was never started{': ' + idle.reason if idle.reason else ''}; "
+                f"start it first: hpcjobs submit {idle.run}, or hpcjobs resume {idle.run}"
+            )
+        if deadline is not None and time.monotonic() >= deadline:
+            break
+        trouble = note(verdicts, cache)
+        if trouble and not trouble_before:
+            say(f"{trouble}; waiting on")
+        trouble_before = trouble
+    return verdicts
+
+
+def tell_ends(verdicts: Sequence[Verdict]) -> None:
+    """Say how those ended that are not done."""
+    for found in verdicts:
+        if found.exit_code:
+            say(f"{found.run}: {found.state}: {found.reason}".rstrip(": "))
