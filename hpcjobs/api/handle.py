@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from hpcjobs.errors import UserError
-from hpcjobs.launch import truth
 from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.waiting import wait
+from hpcjobs.launch.watch import truth
+from hpcjobs.launch.watch.waiting import wait
 from hpcjobs.runs.folder import RunFolder
 
 
@@ -42,7 +42,10 @@ class Run:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended; its exit code (0: done, 75: stopped). TimeoutError after `timeout` seconds."""
-        return wait([self.folder], timeout)
+        (found,) = wait([self.folder], timeout)
+        if found.exit_code is None:
+            raise TimeoutError(f"{self.folder}: is still {found.state} after {timeout:g} s")
+        return found.exit_code
 
     def require_done(self) -> None:
         """Raise RunFailed unless it is done."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from hpcjobs.cli import Parser
-from hpcjobs.launch.cancelling import Cancellation, cancel
-from hpcjobs.launch.chosen import NAMES, choose
+from hpcjobs.launch.watch.cancelling import Cancellation, cancel
+from hpcjobs.launch.watch.chosen import NAMES, choose
 from hpcjobs.runs.progress import say
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 
 from hpcjobs.cli import Parser
-from hpcjobs.launch.chosen import NAMES, choose
-from hpcjobs.launch.efficiency import Efficiency, in_words, measure
 from hpcjobs.launch.slurm.command import available
 from hpcjobs.launch.slurm.steps import Step, steps
-from hpcjobs.launch.truth import look
+from hpcjobs.launch.watch.chosen import NAMES, choose
+from hpcjobs.launch.watch.efficiency import Efficiency, in_words, measure
+from hpcjobs.launch.watch.truth import look
 from hpcjobs.runs import submission
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.wording import columns

@@ -7,10 +7,10 @@ from typing import Any
 
 from hpcjobs.cli import Parser
 from hpcjobs.errors import SettingsError, UserError, nearest
-from hpcjobs.launch.chosen import everything
-from hpcjobs.launch.silence import note
 from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.truth import Verdict, look
+from hpcjobs.launch.watch.chosen import everything
+from hpcjobs.launch.watch.silence import note
+from hpcjobs.launch.watch.truth import Verdict, look
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.reached import Line, line_of

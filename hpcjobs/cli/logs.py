@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hpcjobs.cli import Parser
 from hpcjobs.errors import RunFolderError
-from hpcjobs.launch.chosen import NAMES, choose
 from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.truth import Verdict, look
-from hpcjobs.launch.watching import watch
+from hpcjobs.launch.watch.chosen import NAMES, choose
+from hpcjobs.launch.watch.truth import Verdict, look
+from hpcjobs.launch.watch.watching import watch
 from hpcjobs.runs.logfile import Followed, logs, start_of_tail, tail
 from hpcjobs.runs.progress import say
 from hpcjobs.settings import whole_number

@@ -12,12 +12,13 @@ from typing import Any
 from hpcjobs.cli import Parser
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import DataError, LaunchError, SettingsError, nearest
-from hpcjobs.launch import drafts, probing, site, trial
-from hpcjobs.launch.drafts import Findings
+from hpcjobs.launch import site
+from hpcjobs.launch.setup import drafts, probing, trial
+from hpcjobs.launch.setup.drafts import Findings
+from hpcjobs.launch.setup.trial import Trial
 from hpcjobs.launch.slurm import command, limits
 from hpcjobs.launch.slurm.limits import Partition
 from hpcjobs.launch.slurm.where import state_folder
-from hpcjobs.launch.trial import Trial
 from hpcjobs.runs.process import home
 from hpcjobs.runs.progress import say
 from hpcjobs.settings import real_number

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpcjobs.cli import Parser
-from hpcjobs.launch.chosen import NAMES, Chosen, choose, everything
-from hpcjobs.launch.silence import note
 from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.truth import Verdict, look
+from hpcjobs.launch.watch.chosen import NAMES, Chosen, choose, everything
+from hpcjobs.launch.watch.silence import note
+from hpcjobs.launch.watch.truth import Verdict, look
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.reached import Line, line_of
 from hpcjobs.runs.wording import columns, rate

@@ -1,19 +1,14 @@
 """Wait until runs have ended, with their exit code."""
 
 import json
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from hpcjobs.cli import Parser
-from hpcjobs.errors import RunFolderError
-from hpcjobs.launch.chosen import NAMES, choose
-from hpcjobs.launch.silence import note
-from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.truth import Verdict
-from hpcjobs.launch.watching import watch
+from hpcjobs.launch.watch.chosen import NAMES, choose
+from hpcjobs.launch.watch.truth import Verdict
+from hpcjobs.launch.watch.waiting import wait
 from hpcjobs.runs.progress import say
 from hpcjobs.settings import real_number
 
@@ -45,27 +40,6 @@ def main(argv: list[str]) -> int:
     if given.json:
         print(json.dumps({"exit_code": code, "runs": msgspec.to_builtins(verdicts, enc_hook=str)}, indent=2))
     return code
-
-
-def wait(runs: Sequence[Path], timeout_s: float | None) -> list[Verdict]:
-    """The verdicts when all runs have ended, or when time is up."""
-    cache, trouble_before = Cache.open(), ""
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    verdicts: list[Verdict] = []
-    for verdicts in watch(runs, cache):
-        idle = next((found for found in verdicts if found.state == "not started"), None)
-        if idle is not None:
-            raise RunFolderError(
-                f"{idle.run}: was never started{': ' + idle.reason if idle.reason else ''}; "
-                f"start it first: hpcjobs submit {idle.run}, or hpcjobs resume {idle.run}"
-            )
-        if deadline is not None and time.monotonic() >= deadline:
-            break
-        trouble = note(verdicts, cache)
-        if trouble and not trouble_before:
-            say(f"{trouble}; waiting on")
-        trouble_before = trouble
-    return verdicts
 
 
 def tell_ends(verdicts: Sequence[Verdict]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from hpcjobs.cli import Parser
-from hpcjobs.launch.chosen import NAMES, Chosen, choose
-from hpcjobs.launch.examining import examine
-from hpcjobs.launch.truth import look
-from hpcjobs.launch.why import Explanation
+from hpcjobs.launch.watch.chosen import NAMES, Chosen, choose
+from hpcjobs.launch.watch.examining import examine
+from hpcjobs.launch.watch.truth import look
+from hpcjobs.launch.watch.why import Explanation
 from hpcjobs.runs.wording import line
 
 

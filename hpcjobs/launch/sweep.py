@@ -15,7 +15,7 @@ from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import RunFolderError, SettingsError, nearest
 from hpcjobs.launch.preparing import Place, wanted
 from hpcjobs.launch.submitting import Batch
-from hpcjobs.launch.truth import look
+from hpcjobs.launch.watch.truth import look
 from hpcjobs.runs import code, making, submission
 from hpcjobs.runs.index import remember
 from hpcjobs.runs.making import label_of

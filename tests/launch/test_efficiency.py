@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hpcjobs.launch.efficiency import Efficiency, in_words, joules, measure, memory_asked, seconds, tres
 from hpcjobs.launch.slurm.steps import Step, size
+from hpcjobs.launch.watch.efficiency import Efficiency, in_words, joules, measure, memory_asked, seconds, tres
 
 RUN = Path("/home/me/run")
 JOB = {

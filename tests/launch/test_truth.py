@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from launch.pretend import Commands, install
 
-from hpcjobs.launch.judging import LOST_S, Facts, judge
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.slurm.rows import Row
-from hpcjobs.launch.truth import look
+from hpcjobs.launch.watch.judging import LOST_S, Facts, judge
+from hpcjobs.launch.watch.truth import look
 from hpcjobs.runs import submission
 from hpcjobs.runs.process import myself
 from hpcjobs.runs.submission import Sent, Submission

@@ -10,8 +10,8 @@ from hpcjobs.launch.slurm import reasons
 from hpcjobs.launch.slurm.rows import Row
 from hpcjobs.launch.slurm.states import BASE
 from hpcjobs.launch.slurm.steps import Step
-from hpcjobs.launch.truth import Verdict
-from hpcjobs.launch.why import Explanation, explain, longer
+from hpcjobs.launch.watch.truth import Verdict
+from hpcjobs.launch.watch.why import Explanation, explain, longer
 
 RUN = Path("/home/me/my runs/k")
 PLACE = "'/home/me/my runs/k'"

@@ -69,11 +69,12 @@ class Snapshot:
 
 
 class Cache:
-    """The file of one user and cluster. Without a home, or without locks there, every call asks Slurm itself."""
+    """The file of one user and cluster. Without a home each process keeps its own; without locks nobody waits."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
+        self._own = Stored()  # where there is no file
 
     @classmethod
     def open(cls) -> "Cache":
@@ -191,7 +192,7 @@ class Cache:
         if self._path is not None:
             with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
                 return msgspec.json.decode(self._path.read_bytes(), type=Stored)
-        return Stored()
+        return self._own
 
     def _write(self, stored: Stored) -> None:
         if self._path is None:

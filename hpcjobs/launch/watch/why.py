@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpcjobs.launch.efficiency import amount, memory_asked, node_peak, tres
 from hpcjobs.launch.resources import mebibytes, minutes
 from hpcjobs.launch.slurm import reasons
 from hpcjobs.launch.slurm.rows import Row
 from hpcjobs.launch.slurm.states import base
 from hpcjobs.launch.slurm.steps import Step, size
-from hpcjobs.launch.truth import Verdict
+from hpcjobs.launch.watch.efficiency import amount, memory_asked, node_peak, tres
+from hpcjobs.launch.watch.truth import Verdict
 
 # More than was used at the peak, when memory did not do.
 HEADROOM = 1.5

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpcjobs.errors import RunFolderError
-from hpcjobs.launch.judging import Facts, judge, own_word
 from hpcjobs.launch.slurm import states
 from hpcjobs.launch.slurm.cache import Cache, Snapshot
 from hpcjobs.launch.slurm.command import available
 from hpcjobs.launch.slurm.query import utc
 from hpcjobs.launch.slurm.rows import Row
+from hpcjobs.launch.watch.judging import Facts, judge, own_word
 from hpcjobs.runs import submission
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import holding, owner

@@ -50,7 +50,8 @@ if "$python" -c 'import hpcjobs' >"$folder/python.err" 2>&1; then
     else
       start=(srun "--mpi=$way" --kill-on-bad-exit=1 --ntasks=2)
     fi
-    timeout -k 5 60 "${start[@]}" "$python" -m mpi4py -m hpcjobs.launch.trial >"$folder/$way.out" 2>"$folder/$way.err"
+    timeout -k 5 60 "${start[@]}" "$python" -m mpi4py -m hpcjobs.launch.setup.trial \
+      >"$folder/$way.out" 2>"$folder/$way.err"
     grep -q '"ranks": 2' "$folder/$way.out" && break
   done
 fi

@@ -14,7 +14,7 @@ from hpcjobs.errors import DataError, LaunchError, SlurmError
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.submitting import settle
-from hpcjobs.launch.truth import Verdict, look
+from hpcjobs.launch.watch.truth import Verdict, look
 from hpcjobs.runs import submission
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import holding, owner

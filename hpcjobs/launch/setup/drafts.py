@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpcjobs.launch.probing import Library
+from hpcjobs.launch.setup.probing import Library
+from hpcjobs.launch.setup.trial import Trial
 from hpcjobs.launch.slurm.limits import clock
 from hpcjobs.launch.slurm.partitions import Partition
-from hpcjobs.launch.trial import Trial
 
 MODULES = """if ! command -v module >/dev/null && [ -r "${{MODULESHOME:-/usr/share/modules}}/init/bash" ]; then
   source "${{MODULESHOME:-/usr/share/modules}}/init/bash"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.slurm.command import available
-from hpcjobs.launch.truth import Verdict
+from hpcjobs.launch.watch.truth import Verdict
 from hpcjobs.runs.wording import span
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hpcjobs.launch.slurm.command import available
 from hpcjobs.launch.slurm.steps import controller, steps
-from hpcjobs.launch.truth import look
-from hpcjobs.launch.why import LOG_LINES, Explanation, explain
+from hpcjobs.launch.watch.truth import look
+from hpcjobs.launch.watch.why import LOG_LINES, Explanation, explain
 from hpcjobs.runs import logfile, submission
 from hpcjobs.runs.folder import RunFolder
 

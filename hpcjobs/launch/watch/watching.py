@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpcjobs.launch.slurm.cache import Cache
-from hpcjobs.launch.truth import Verdict, look
+from hpcjobs.launch.watch.truth import Verdict, look
 from hpcjobs.runs.folder import RunFolder
 
 LOOK_S = 0.5

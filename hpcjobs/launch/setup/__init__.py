@@ -1,0 +1,1 @@
+"""`hpcjobs setup`: what a site has, found out once."""
