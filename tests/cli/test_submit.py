@@ -16,8 +16,34 @@ from command import hpcjobs, refused, start, story, wait_until
 from hpcjobs.testing import FakeSlurm
 
 KMEANS = ("kmeans", "--data", "b.h5", "--clusters", 3)
-# Long enough to be stopped on the way, whatever the machine does.
-LONG = ("kmeans", "--data", "b.h5", "--clusters", 3, "--init", "random", "--tolerance", 0, "--restarts", 10**6)
+# A job that starts fast; each number follows from the one before, so a lost or repeated step would show in the end.
+COUNT = """
+import time
+from typing import Annotated
+import msgspec
+import numpy as np
+from hpcjobs.data.schema import Variable
+from hpcjobs.settings import setting
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    steps: Annotated[int, setting("how many", ge=1, extendable=True)] = 3
+    seed: Annotated[int, setting("where to begin")] = 0
+    pause: Annotated[float, setting("seconds between two", volatile=True)] = 0.0
+
+def run(settings, context):
+    step, state = context.resume(every_steps=1, every_s=0)
+    value = int(state.get("value", settings.seed))
+    while step < settings.steps:
+        time.sleep(settings.pause)
+        step, value = step + 1, (value * 69069 + 1) % 2**32
+        context.history.log(step, value=float(value))
+        context.progress.step(step, settings.steps, "counting")
+        context.step_done(step, {"value": np.array(value)})
+    return context.publish_result("a number", {"/result/value": Variable((), np.array(value), "the last one")})
+"""
+SHORT = ("./count.py",)
+LONG = ("./count.py", "--steps", 10**6, "--pause", 0.02)  # until it is stopped
+PACED = ("./count.py", "--steps", 60, "--pause", 0.05)
 
 
 class Site:
@@ -52,6 +78,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", "--rows", 500, "--columns", 4, "--centres", 3)
+    (tmp_path / "count.py").write_text(COUNT)
     with FakeSlurm(tmp_path / "cluster") as cluster:
         yield Site(tmp_path, cluster)
 
@@ -67,7 +94,7 @@ def test_a_submitted_run_ends_with_the_digest_of_a_local_one(site: Site) -> None
 
 
 def test_what_crosses_is_the_run_folder_and_the_dry_run_shows_it_all(site: Site) -> None:
-    wish = (*KMEANS, "--nodes", 2, "--mem", "2G", "--partition", "main", "--sbatch-arg=--nice=5", "--out", "run")
+    wish = (*SHORT, "--nodes", 2, "--mem", "2G", "--partition", "main", "--sbatch-arg=--nice=5", "--out", "run")
     shown = site.hpcjobs("submit", *wish, "--dry-run").stdout
     assert not (site.folder / "run").exists()
     assert site.cluster.calls("sbatch") == []
@@ -80,7 +107,7 @@ def test_what_crosses_is_the_run_folder_and_the_dry_run_shows_it_all(site: Site)
 
 def test_a_run_folder_and_all_in_it_are_private_unless_shared(site: Site) -> None:
     for options, forbidden in ((("--out", "mine"), 0o077), (("--out", "ours", "--share", "group"), 0o027)):
-        site.submit(*KMEANS, *options)
+        site.submit(*SHORT, *options)
         site.hpcjobs("wait", options[1])
         for path in (site.folder / options[1], *(site.folder / options[1]).rglob("*")):
             assert not stat.S_IMODE(path.stat().st_mode) & forbidden, path
@@ -90,8 +117,8 @@ def test_a_run_folder_and_all_in_it_are_private_unless_shared(site: Site) -> Non
 
 def test_no_secret_of_the_environment_is_written_or_printed(site: Site) -> None:
     site.env["API_TOKEN"] = "s3cr3t-canary"  # noqa: S105 (it is there to be looked for)
-    printed = site.hpcjobs("submit", *KMEANS, "--dry-run")
-    sent = site.hpcjobs("submit", *KMEANS, "--out", "quiet")
+    printed = site.hpcjobs("submit", *SHORT, "--dry-run")
+    sent = site.hpcjobs("submit", *SHORT, "--out", "quiet")
     site.hpcjobs("wait", "quiet")
     for text in (printed.stdout, printed.stderr, sent.stdout, sent.stderr):
         assert "s3cr3t" not in text
@@ -101,7 +128,7 @@ def test_no_secret_of_the_environment_is_written_or_printed(site: Site) -> None:
 
 def test_sizes_of_a_surrounding_job_do_not_leak_into_a_nested_submit(site: Site) -> None:
     site.env |= {"SBATCH_PARTITION": "nosuch", "SLURM_NTASKS": "64", "SLURM_JOB_ID": "4242", "SQUEUE_FORMAT": "%j"}
-    job = site.submit(*KMEANS, "--out", "nested")
+    job = site.submit(*SHORT, "--out", "nested")
     site.hpcjobs("wait", "nested")
     assert site.status("nested")["job_id"] == job
     assert story(site.folder, "nested")["attempts"][0]["ranks"] == 1
@@ -132,7 +159,7 @@ def test_what_cannot_run_is_refused_before_the_queue(site: Site, wish: tuple[obj
 
 
 def test_what_only_slurm_can_refuse_leaves_nothing_behind(site: Site) -> None:
-    assert "Slurm refused the job" in site.refused("submit", *KMEANS, "--qos", "nosuch", "--out", "gone")
+    assert "Slurm refused the job" in site.refused("submit", *SHORT, "--qos", "nosuch", "--out", "gone")
     assert not (site.folder / "gone").exists()
 
 
@@ -146,14 +173,14 @@ def test_without_slurm_submit_says_so_and_names_what_works(tmp_path: Path) -> No
 @pytest.mark.parametrize("trouble", [{"timeout_after_accept": 1}, {"controller_down": 1}])
 def test_a_lost_answer_ends_in_one_job(site: Site, trouble: dict[str, int]) -> None:
     site.cluster.scenario(**trouble)
-    site.submit(*KMEANS, "--out", "once")
+    site.submit(*SHORT, "--out", "once")
     site.hpcjobs("wait", "once")
     assert len(site.cluster.jobs()) == 1
 
 
 def test_a_controller_that_is_down_is_asked_again_by_the_next_submit(site: Site) -> None:
     site.cluster.scenario(timeout_after_accept=1)
-    process = start(site.folder, "submit", *KMEANS, "--out", "later", env=site.env)
+    process = start(site.folder, "submit", *SHORT, "--out", "later", env=site.env)
     wait_until(lambda: site.cluster.jobs(), "the job to be accepted")
     process.send_signal(signal.SIGKILL)  # before it has heard, or looked, whether it was
     process.communicate()
@@ -166,18 +193,18 @@ def test_a_controller_that_is_down_is_asked_again_by_the_next_submit(site: Site)
 
 def test_banners_and_cluster_names_do_not_hide_the_number(site: Site) -> None:
     site.cluster.scenario(banner="Welcome to the machine", cluster_in_answer=True)
-    job = site.submit(*KMEANS, "--out", "banner")
+    job = site.submit(*SHORT, "--out", "banner")
     assert job.isdecimal()
     site.hpcjobs("wait", "banner")
 
 
 def test_a_sweep_sends_each_task_once_and_again_only_what_is_asked_for(site: Site) -> None:
     site.cluster.configure(max_array_size=4)
-    wish = ("kmeans", "--data", "b.h5", "--max-iterations", 5, "--sweep", "clusters=2,3", "seed=0:3", "--out", "sweep")
+    wish = (*SHORT, "--sweep", "steps=2,3", "seed=5:8", "--out", "sweep")
     jobs = site.submit(*wish, "--sbatch-arg=--hold").split()
     assert len(jobs) == 2
     settings = [site.read(f"sweep/task-{task:05d}", "settings.json")["settings"] for task in range(6)]
-    assert [(one["clusters"], one["seed"]) for one in settings] == [(k, seed) for k in (2, 3) for seed in range(3)]
+    assert [(one["steps"], one["seed"]) for one in settings] == [(steps, seed) for steps in (2, 3) for seed in range(5, 8)]
     site.hpcjobs("cancel", "sweep/task-00005")
     for job in jobs:
         subprocess.run(["scontrol", "release", job], env=os.environ | site.env, check=True)
@@ -188,26 +215,23 @@ def test_a_sweep_sends_each_task_once_and_again_only_what_is_asked_for(site: Sit
     (again,) = site.submit("sweep", "--only", "unfinished", "--sbatch-arg=--nice=1").split()
     site.hpcjobs("wait", "sweep")
     assert site.status("sweep/task-00005")["job_id"] == f"{again}_1"
-    for task, k, seed in ((0, 2, 0), (5, 3, 2)):
-        site.hpcjobs(
-            "run", "kmeans", "--data", "b.h5", "--max-iterations", 5, "--clusters", k, "--seed", seed, "--out", task
-        )
-        assert site.digest(f"sweep/task-{task:05d}") == site.digest(str(task))
+    assert len({site.digest(f"sweep/task-{task:05d}") for task in range(6)}) == 6
+    site.hpcjobs("run", *SHORT, "--seed", 7, "--out", "one")
+    assert site.digest("sweep/task-00005") == site.digest("one")
 
 
 def test_the_users_own_code_is_kept_and_runs_as_it_was_submitted(site: Site) -> None:
-    own = site.folder / "own.py"
-    own.write_text("from hpcjobs.jobs.kmeans import Settings, check, run\n")
     package = site.folder / "mine"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "job.py").write_text("from hpcjobs.jobs import kmeans as Job\n")
-    for name, out in ((str(own), "file"), ("mine.job:Job", "package")):
-        site.submit(name, *KMEANS[1:], "--out", out, "--sbatch-arg=--hold")
+    (package / "helper.py").write_text(COUNT)
+    (package / "job.py").write_text("from mine import helper as Job\n")
+    site.hpcjobs("run", *SHORT, "--out", "plain")
+    for name, out in (("./count.py", "file"), ("mine.job:Job", "package")):
+        site.submit(name, "--out", out, "--sbatch-arg=--hold")
         assert site.read(out, "settings.json")["code"]
-    own.write_text("raise SystemExit('edited since')\n")
-    (package / "job.py").write_text("raise SystemExit('edited since')\n")
-    site.hpcjobs("run", *KMEANS, "--out", "plain")
+    for edited in (site.folder / "count.py", package / "job.py", package / "helper.py"):
+        edited.write_text("raise SystemExit('edited since')\n")
     for out in ("file", "package"):
         subprocess.run(["scontrol", "release", site.status(out)["job_id"]], env=os.environ | site.env, check=True)
         site.hpcjobs("wait", out)
@@ -246,28 +270,27 @@ def test_a_data_set_is_imported_by_a_job(site: Site) -> None:
 
 
 def test_a_time_limit_is_followed_by_a_requeue_and_the_same_digest(site: Site) -> None:
-    site.cluster.configure(minute=4.0, requeue_delay=0.2)
-    wish = ("--checkpoint-every", 200, "--restarts", 4000, "--max-iterations", 5, "--sbatch-arg=--signal=B:USR1@30")
-    site.submit(*LONG[:-2], *wish, "--time", 1, "--out", "limit")
+    site.cluster.configure(minute=12.0, requeue_delay=0.2)
+    site.submit(*PACED[:3], "--pause", 0.15, "--time", 1, "--sbatch-arg=--signal=B:USR1@30", "--out", "limit")
     site.hpcjobs("wait", "limit")
-    told = story(site.folder, "limit")["attempts"]
-    assert len(told) > 1
-    site.hpcjobs("run", *LONG[:-2], *wish[2:-1], "--out", "calm")
+    assert len(story(site.folder, "limit")["attempts"]) > 1
+    site.hpcjobs("run", *PACED[:3], "--out", "calm")
     assert site.digest("limit") == site.digest("calm")
 
 
-def test_a_node_that_fails_and_a_preemption_cost_no_bits(site: Site) -> None:
+def test_a_node_that_fails_and_a_preemption_lose_nothing(site: Site) -> None:
     site.cluster.configure(requeue_delay=0.2, kill_wait=5)
-    wish = ("--checkpoint-every", 100, "--restarts", 3000, "--max-iterations", 5)
-    for out in ("node", "preempt"):
-        job = site.submit(*LONG[:-2], *wish, "--nodes", 2, "--out", out)
+    jobs = {out: site.submit(*PACED, "--nodes", 2, "--out", out) for out in ("node", "preempt")}
+    for out, job in jobs.items():
         wait_until(lambda out=out: list((site.folder / out).glob("checkpoints/step-*.h5")), "a checkpoint")
         site.cluster.fail(job, out)
-    site.hpcjobs("run", *LONG[:-2], *wish[2:], "--out", "calm")
-    for out in ("node", "preempt"):
+    site.hpcjobs("run", *PACED[:3], "--out", "calm")
+    for out in jobs:
         site.hpcjobs("wait", out)
-        assert site.digest(out) == site.digest("calm")
-        assert len(story(site.folder, out)["attempts"]) == 2
+        told = story(site.folder, out)
+        assert told["digest"] == site.digest("calm")
+        assert told["history"]["step"] == list(range(1, 61))
+        assert len(told["attempts"]) == 2
 
 
 def test_everyone_who_waits_hears_of_the_end(site: Site) -> None:
