@@ -127,6 +127,8 @@ def leave(code: int) -> None:
     """Finalize MPI, then exit; a rank that the others do not join ends after a while, and they with it."""
     mpi = sys.modules.get("hpcjobs.parallel.mpi")
     if mpi is not None:
+        # srun --kill-on-bad-exit ends the others as soon as one has left with 75; all have agreed, and are leaving.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(FINALIZE_S)
         mpi.MPICommunicator().finalize()

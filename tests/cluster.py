@@ -19,6 +19,7 @@ USER = "hpcuser"
 DATA = ("--rows", 2000, "--columns", 8, "--centres", 30, "--spread", 30)
 SHORT = ("--data", "b.h5", "--clusters", 12, "--max-iterations", 10)
 LONG = ("--data", "b.h5", "--clusters", 16, "--init", "random", "--tolerance", 0, "--max-iterations", 50)
+ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY"}  # NODE_FAIL and PREEMPTED may run again
 # The same job with pauses: long enough to be broken on the way; the result is that of k-means.
 PACED = ROOT / "tests" / "slurm" / "paced.py"
 
@@ -74,15 +75,22 @@ class Slurm:
 
     def wait(self, job: int, *states: str, limit_s: float = 120) -> None:
         """Wait until a job is in one of some states."""
-        self.until(lambda: self.state(job) in states, f"job {job} of {self.user} to be {states}", limit_s)
+        self.until(lambda: self.state(job) in {*states, *ENDED}, f"job {job} of {self.user} to be {states}", limit_s)
+        now = self.state(job)
+        assert now in states, f"job {job} of {self.user} is {now}, not {states}\n{self.logs()}"
 
     def until(self, condition: Callable[[], bool], what: str, limit_s: float = 120) -> None:
         deadline = time.monotonic() + limit_s
         while not condition():
-            if time.monotonic() > deadline:
-                logs = [f"{path}: {path.read_text()[-2000:]}" for path in sorted(self.folder.glob("*.out"))]
-                raise AssertionError("\n".join([f"waited {limit_s} s for {what}", self.ask("squeue"), *logs]))
+            assert time.monotonic() < deadline, f"waited {limit_s} s for {what}\n{self.ask('squeue')}\n{self.logs()}"
             time.sleep(0.3)
+
+    def logs(self) -> str:
+        """The ends of all logs of jobs in the folder."""
+        return "\n".join(
+            f"{path}: {path.read_text()[-2000:]}"
+            for path in sorted({*self.folder.glob("*.out"), *self.folder.glob("*/*.out")})
+        )
 
     def steps(self, run: str) -> int:
         """The step of the newest checkpoint of a run."""

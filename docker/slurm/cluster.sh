@@ -25,6 +25,7 @@
 #   SC_MEM    MiB per node            (an even share of 3/4 of the machine, capped at 4096)
 #   SC_GPUS   pretended GPUs per node (0; count only, no device behind it)
 #   SC_ACCT   none | filetxt | dbd    (filetxt; dbd = slurmdbd + private MariaDB: sacct works)
+#   SC_JOB_AGE  seconds after which the controller forgets a job that has ended (3600)
 #   SC_USER   an ordinary user who may submit, made where missing, `clean` removes it again (none)
 #   SC_NET    first three octets of the private /24   (10.201.37)
 #   SC_PORT   base port               (16817: ctld, +1 slurmd, +2 slurmdbd, +3 MariaDB)
@@ -43,7 +44,7 @@ export LC_ALL=C
 say() { printf 'cluster: %s\n' "$*" >&2; }
 die() { say "ERROR: $*"; exit 1; }
 
-VARS="SC_NODES SC_CPUS SC_MEM SC_GPUS SC_ACCT SC_USER SC_NET SC_PORT SC_EXTRA"
+VARS="SC_NODES SC_CPUS SC_MEM SC_GPUS SC_ACCT SC_JOB_AGE SC_USER SC_NET SC_PORT SC_EXTRA"
 settings() {  # up: environment, then record, then default; other commands: record first
   local total v given=""
   if [ "${1:-}" != recorded ]; then for v in $VARS; do [ -z "${!v:-}" ] || given+="$v=$(printf %q "${!v}");"; done; fi
@@ -51,7 +52,7 @@ settings() {  # up: environment, then record, then default; other commands: reco
   eval "$given"
   SC_NODES=${SC_NODES:-3}; SC_CPUS=${SC_CPUS:-2}; SC_GPUS=${SC_GPUS:-0}
   SC_ACCT=${SC_ACCT:-filetxt}; SC_NET=${SC_NET:-10.201.37}; SC_PORT=${SC_PORT:-16817}
-  SC_EXTRA=${SC_EXTRA:-} SC_USER=${SC_USER:-}
+  SC_EXTRA=${SC_EXTRA:-} SC_USER=${SC_USER:-} SC_JOB_AGE=${SC_JOB_AGE:-3600}
   total=$(awk '/^MemTotal/{print int($2/1024*3/4)}' /proc/meminfo)
   SC_MEM=${SC_MEM:-$(( total/SC_NODES < 4096 ? total/SC_NODES : 4096 ))}
   BR=sc$(printf %s "$SC_DIR" | cksum | awk '{printf "%06x", $1 % 16777216}')   # bridge; veths are ${BR}n1...
@@ -125,8 +126,8 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-# cred_expire also sets how long a requeued job waits before it may start again (default 120 s)
-AuthInfo=socket=$SC_DIR/munge/socket,cred_expire=4
+# cred_expire also sets how long a requeued job waits before it may start again (default 120 s, at least 5)
+AuthInfo=socket=$SC_DIR/munge/socket,cred_expire=5
 StateSaveLocation=$SC_DIR/state
 SlurmdSpoolDir=$SC_DIR/spool/%n
 SlurmctldPidFile=$SC_DIR/run/slurmctld.pidfile
@@ -155,7 +156,7 @@ SchedulerParameters=bf_interval=5,sched_min_interval=100000,batch_sched_delay=0,
 SlurmdTimeout=10
 SlurmctldTimeout=30
 KillWait=5
-MinJobAge=3600
+MinJobAge=$SC_JOB_AGE
 MaxArraySize=6
 # preemption: jobs in 'scavenge' are requeued when 'main' wants their nodes, those in 'grace' get their --signal first
 PreemptType=preempt/partition_prio
@@ -200,6 +201,7 @@ StorageLoc=slurm_acct
 CONF
     )
   fi
+  echo "CgroupPlugin=cgroup/v1" > "$SC_DIR/etc/cgroup.conf"  # else slurmd wants a tree of cgroups, though none is used
   dump_settings > "$SC_DIR/settings"
 }
 
@@ -265,6 +267,8 @@ start_node() {
   if ! alive "$n"; then
     ip link del "${BR}n${n#node}" 2>/dev/null || true
     rm -f "$SC_DIR/run/$n" "$SC_DIR/run/slurmd-$n.pidfile" "$SC_DIR/run/ready-$n"
+    # what Slurm's PMIx plugin left before a crash would stop the same job's next start ("launch failed: Unspecified error")
+    rm -rf "$SC_DIR/tmp/$n"/* "$SC_DIR/spool/$n"/*pmix*
     setsid unshare --mount --uts --ipc --net --pid --fork \
       bash "$SELF" __init "$n" "$SC_DIR" "$(node_ip "$n")" "$CTL_IP" >>"$SC_DIR/log/$n.out" 2>&1 </dev/null 9>&- &
     wait_for 10 "$n to start" alive "$n" || { tails "$SC_DIR/log/$n.out"; return 1; }

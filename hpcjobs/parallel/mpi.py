@@ -1,5 +1,7 @@
 """The communicator over MPI. The only module that imports mpi4py."""
 
+import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +10,10 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from hpcjobs.parallel.communicator import require_contiguous, require_integers
+
+if "PMIX_RANK" in os.environ and MPI.Get_library_version().startswith("Open MPI v5"):
+    # A message that arrives while another rank is still in MPI_Init can end that rank (open-mpi/ompi#12495).
+    time.sleep(0.1)
 
 # MPI 3 counts are 32-bit integers: larger buffers travel in pieces of at most this many elements.
 PIECE = 2**30

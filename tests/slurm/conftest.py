@@ -22,9 +22,10 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Slurm:
     hpcjobs(folder, "data", "generate", "blobs", "b.h5", *DATA)
     wishes = {"short": SHORT, "long": (*LONG, "--restarts", 4), "limit": (*LONG, "--restarts", 12)}
     for name, wish in wishes.items():
-        hpcjobs(folder, "run", "kmeans", *wish, "--out", name)
+        hpcjobs(folder, "run", "kmeans", *wish, "--out", f"local-{name}")
     set_up(folder, Path(sys.executable))
-    return Slurm(folder, Path(sys.executable), "root", {name: str(story(folder, name)["digest"]) for name in wishes})
+    digests = {name: str(story(folder, f"local-{name}")["digest"]) for name in wishes}
+    return Slurm(folder, Path(sys.executable), "root", digests)
 
 
 @pytest.fixture(scope="session")
