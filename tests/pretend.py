@@ -91,7 +91,7 @@ def pretend(folder: Path) -> Pretend:
 def sent(run: Path, *jobs: str, arrays: Mapping[str, tuple[str, int]] | None = None, when: str = "") -> None:
     """Write down that a run was submitted, as jobs of these numbers: arrays with their indices and offset."""
     calls = [
-        Sent(f"{number:08x}", ["sbatch"], when or "2026-01-01T00:00:00Z", job, "", *(arrays or {}).get(job, ("", 0)))
+        Sent(f"{number:08x}", ["sbatch"], when or "2026-01-01T00:00:00Z", job, *(arrays or {}).get(job, ("", 0)))
         for number, job in enumerate(jobs)
     ]
     submission.write(run, Submission("x", "/usr/bin/python3", "", "0" * 64, 10, "me", {}, calls))

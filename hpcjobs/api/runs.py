@@ -12,8 +12,7 @@ from hpcjobs.api.handle import Run
 from hpcjobs.errors import SettingsError, nearest
 from hpcjobs.launch import ordering, submitting
 from hpcjobs.launch.preparing import Place, prepare, wanted
-from hpcjobs.launch.slurm import command
-from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs import making
 from hpcjobs.runs.index import find
 from hpcjobs.runs.making import label_of
 
@@ -34,7 +33,8 @@ def run(
 
         >>> hpcjobs.run("kmeans", {"data": "rows.h5", "clusters": 10}, ranks=4).result()["centres"]
     """
-    folder = _prepared(job, settings, Place(Path(out) if out else None, name, tags), keep_code=False)
+    called, found, values = _wanted(job, settings)
+    folder = prepare(called, found, values, Place(Path(out) if out else None, name, tags))
     argv = [sys.executable, "-m", "hpcjobs", "resume", str(folder.path), *(["-n", str(ranks)] if ranks else [])]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
@@ -55,6 +55,7 @@ def submit(
     out: str | Path | None = None,
     name: str = "",
     tags: tuple[str, ...] = (),
+    share: str = "",
     **resources: Any,
 ) -> Run:
     """Send a job to Slurm; returns at once. `resources` are the flags of `hpcjobs submit` with `_` for `-`.
@@ -62,17 +63,19 @@ def submit(
     >>> job = hpcjobs.submit("kmeans", {"data": "rows.h5", "clusters": 10}, nodes=2, time="00:30:00")
     >>> job.state, job.wait(), job.result()
     """
-    wrong = next((name for name in resources if name not in ordering.declared()), None)
+    wrong = next((given for given in resources if given not in ordering.declared()), None)
     if wrong:
         raise SettingsError(f"submit: unknown resource {wrong!r}; {nearest(wrong, ordering.declared())}")
-    label = name or label_of(jobs.canonical(job))
-    order = ordering.order(label, resources, {}, None)
-    found = jobs.find(jobs.canonical(job))
-    ordering.check(order, found, [wanted(found, None, dict(settings))])
-    command.require()
-    folder = _prepared(job, settings, Place(Path(out) if out else None, name, tags), keep_code=True)
-    submitting.submit(folder.path, order)
-    return Run(folder.path)
+    called, found, values = _wanted(job, settings)
+    order = ordering.order(name or label_of(called), resources)
+    path = making.resolved(Path(out) if out else making.default_path(order.label))
+    place = Place(path, name, tags, share)
+    ordering.check(order, found, [values])
+    making.private(share)
+    submitting.dispatch(
+        path, order, [submitting.Batch()], lambda: prepare(called, found, values, place, keep_code=True)
+    )
+    return Run(path)
 
 
 def attach(run: str | Path) -> Run:
@@ -80,7 +83,8 @@ def attach(run: str | Path) -> Run:
     return Run(find(str(run)))
 
 
-def _prepared(job: str, settings: Mapping[str, Any], place: Place, *, keep_code: bool) -> RunFolder:
-    name = jobs.canonical(job)
-    found = jobs.find(name)
-    return prepare(name, found, wanted(found, None, dict(settings)), place, keep_code=keep_code)
+def _wanted(job: str, settings: Mapping[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+    """The job's full name, the job, and its settings, checked."""
+    called = jobs.canonical(job)
+    found = jobs.find(called)
+    return called, found, wanted(found, None, dict(settings))

@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 
 from hpcjobs import settings
 from hpcjobs.cli import Parser
-from hpcjobs.errors import SlurmError
+from hpcjobs.errors import SettingsError, SlurmError
 from hpcjobs.launch import ordering, submitting
 from hpcjobs.launch.resources import arguments
 from hpcjobs.launch.slurm import command
+from hpcjobs.launch.slurm.sending import refusal
 from hpcjobs.launch.submitting import Batch, Order
-from hpcjobs.runs import submission
 from hpcjobs.runs.progress import say, tell
 from hpcjobs.settings import whole_number
 
@@ -32,8 +31,10 @@ class Manner:
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Manner":
         """What the flags say, taken out of what was given."""
-        test = given.pop("test_only")
-        return cls(given.pop("dry_run") or test, test, given.pop("at_once"))
+        test, at_once = given.pop("test_only"), given.pop("at_once")
+        if at_once is not None and at_once < 1:
+            raise SettingsError(f"--at-once is {at_once}: expected at least 1")
+        return cls(given.pop("dry_run") or test, test, at_once)
 
 
 @dataclass(frozen=True)
@@ -63,27 +64,13 @@ def slurm_flags() -> set[str]:
 
 
 def deliver(parcel: Parcel, manner: Manner, make: Callable[[], object]) -> int:
-    """Show it, or `make` its folder and send it; the ids stand alone on stdout.
-
-    A folder that was not there before is not left behind when Slurm refuses all of it.
-    """
+    """Show it, or `make` its folder and send it; the ids stand alone on stdout."""
     if manner.dry:
         return show(parcel, test=manner.test)
-    command.require()
-    fresh = not parcel.path.exists()
-    make()
     say(f"run folder {parcel.path}")
     if parcel.need:
         say(parcel.need)
-    try:
-        sent = submitting.submit(parcel.path, parcel.order, parcel.batches)
-    except SlurmError:
-        record = submission.read(parcel.path)
-        if fresh and record and all(one.refused for one in record.sent):
-            shutil.rmtree(parcel.path)
-            say(f"removed {parcel.path} again")
-        raise
-    for job in sent:
+    for job in submitting.dispatch(parcel.path, parcel.order, parcel.batches, make):
         print(job)
     return 0
 
@@ -91,7 +78,7 @@ def deliver(parcel: Parcel, manner: Manner, make: Callable[[], object]) -> int:
 def show(parcel: Parcel, *, test: bool) -> int:
     """What would be sent: the commands, then the script, as bash would read them."""
     for batch in parcel.batches:
-        print(shlex.join(submitting.command(parcel.path, parcel.order, batch, "TOKEN")))
+        print(shlex.join(submitting.call(parcel.path, parcel.order, batch, "TOKEN")))
     sys.stdout.flush()
     sys.stdout.buffer.write(b"\n" + parcel.order.script)
     sys.stdout.buffer.flush()
@@ -105,7 +92,10 @@ def show(parcel: Parcel, *, test: bool) -> int:
 
 
 def expected_start(order: Order, batch: Batch) -> str:
-    """What Slurm says of the start of a job that is not sent."""
+    """What Slurm says of the start of a job that is not sent; SlurmError when it would not take it."""
     array = [f"--array={batch.array}"] if batch.array else []
     argv = ["sbatch", "--test-only", *array, *arguments(order.resources), "--wrap=true"]
-    return command.ask(argv).problem
+    answer = command.ask(argv)
+    if answer.code != 0:
+        raise SlurmError(f"Slurm would refuse the job: {refusal(answer.problem)}")
+    return answer.problem

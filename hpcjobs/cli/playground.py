@@ -56,7 +56,8 @@ def play(command: list[str], minute: float, version: str) -> int:
             shell = os.environ.get("SHELL") or "bash"
             if not command:
                 say(GREETING)
-            handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what runs in front of us
+            # Ctrl-C is for what runs in front of us; ignored, it would be ignored there too.
+            handler = signal.signal(signal.SIGINT, lambda number, frame: None)
             try:
                 argv = command or [shell]
                 code = subprocess.run(

@@ -13,9 +13,12 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="hpcjobs requeue", description=__doc__)
     parser.add_argument("run", metavar="RUNDIR", help="the run that the surrounding Slurm job has worked on")
     parser.add_argument(
-        "--max-requeues", type=whole_number, help=f"give up after so many (default: as submitted, else {DEFAULT})"
+        "--max-requeues",
+        type=whole_number,
+        help=f"give up after so many time limits (default: as submitted, else {DEFAULT})",
     )
+    parser.add_argument("--preempted", action="store_true", help="Slurm says that it was preempted, not cancelled")
     given = parser.parse(argv)
-    refusal = requeue(RunFolder(find(given.run)), given.max_requeues)
+    refusal = requeue(RunFolder(find(given.run)), given.max_requeues, preempted=given.preempted)
     say("stopped at a checkpoint: requeued" if refusal is None else f"not requeued: {refusal}")
     return 0 if refusal is None else 1

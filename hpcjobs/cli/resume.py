@@ -7,7 +7,7 @@ from hpcjobs.cli import Parser
 from hpcjobs.cli.run import add_ranks
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs import find as find_job
-from hpcjobs.launch import local
+from hpcjobs.launch import local, sweep
 from hpcjobs.launch.attempt import attempt
 from hpcjobs.launch.preparing import extend, extendable
 from hpcjobs.parallel.census import refuse_singletons
@@ -59,11 +59,13 @@ def prepare(name: str, extensions: list[str]) -> Any:
     """Find the folder and enter the settings that may grow."""
     folder = RunFolder(find(name))
     wish = folder.read_settings()
+    making.private(wish["share"])
     job = find_job(folder.job(), folder.code)
     parser = Parser(prog="hpcjobs resume", description=f"Settings of a {wish['job']} run that may grow.")
     settings.add_flags(parser, extendable(job))
     flags = vars(parser.parse(extensions))
-    if not slurm_job():  # `last` is what the user named last, not what a job has started since
-        remember(folder.path)
+    if not slurm_job():
+        sweep.refuse_queued(folder.path)
+        remember(folder.path)  # `last` is what the user named last, not what a job has started since
     extend(folder, job, flags)
     return folder.path

@@ -25,8 +25,9 @@ from hpcjobs.settings import real_number
 
 LONGEST_WAIT_S = 86400
 TRIAL_MINUTES = 5  # as the header of its script asks
-EPILOG = """Nothing is changed but site.toml and site.sh in ~/.config/hpcjobs, and those only if they are not there
-(or with --force). The trial job has two ranks, ends within minutes, and removes what it wrote."""
+EPILOG = """Nothing is changed but site.toml and site.sh in ~/.config/hpcjobs ($XDG_CONFIG_HOME/hpcjobs where that is
+set), and those only if they are not there (or with --force). The trial job has two ranks, ends within minutes, and
+removes what it wrote."""
 
 
 def main(argv: list[str]) -> int:

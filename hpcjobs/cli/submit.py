@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hpcjobs.launch import ordering, preparing, submitting, sweep
 from hpcjobs.launch.preparing import Place
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.partitions import max_array_size
-from hpcjobs.launch.submitting import Order
+from hpcjobs.launch.submitting import Batch, Order
 from hpcjobs.runs import making, submission
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import find, remember
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
     what = argv[0]
     if what == "data":
         return new_data(argv[1:])
-    if what in jobs.names() or ".py" in what or ":" in what:
+    if jobs.is_named(what):
         return new(what, argv[1:])
     try:
         path = find(what)
@@ -64,7 +65,7 @@ def new(what: str, argv: list[str]) -> int:
     given = vars(parser.parse(argv))
     toml, place, axes, manner = given.pop("toml"), place_of(given), given.pop("sweep"), Manner.of(given)
     asked = ordering.from_toml(toml) | {key: given.pop(key) for key in list(given) if key in ordering.declared()}
-    order = ordering.order(place.name or label_of(name), asked, {}, None)
+    order = ordering.order(place.name or label_of(name), asked)
     if axes:
         plan = sweep.plan(name, job, toml, given, axes, place)
         batches = sweep.batches(range(len(plan.values)), max_array_size(), manner.at_once)
@@ -94,13 +95,13 @@ def new_data(argv: list[str]) -> int:
         flags["out"] = str(flags["out"])
     name = kinds[argv[0]]
     job = jobs.find(name)
-    order = ordering.order(place.name or f"data-{argv[0]}", given, {}, None)
+    order = ordering.order(place.name or f"data-{argv[0]}", given)
     return single(name, job, order, preparing.wanted(job, None, flags), place, manner)
 
 
 def single(name: str, job: Any, order: Order, values: dict[str, Any], place: Place, manner: Manner) -> int:
     """One new run."""
-    place = dataclasses.replace(place, out=(place.out or making.default_path(order.label)).absolute())
+    place = dataclasses.replace(place, out=making.resolved(place.out or making.default_path(order.label)))
     assert place.out is not None
     making.private(place.share)
     parcel = Parcel(place.out, order, ordering.check(order, job, [values]))
@@ -123,10 +124,21 @@ def again(path: Path, argv: list[str]) -> int:
     if not flags and folder.read_outcome().get("state") == "done" and folder.result.exists():
         say(f"already done: {folder.result}")
         return 0
-    order = order_again(path, wish["name"] or label_of(wish["job"]), given)
-    parcel = Parcel(path, order, ordering.check(order, job, [wish["settings"]]))
-    remember(path)
-    return deliver(parcel, manner, lambda: preparing.extend(folder, job, flags))
+    home = sweep.home(path)
+    order = order_again(home, wish["name"] or label_of(wish["job"]), given)
+    values = preparing.grown(folder, job, flags)
+    need = ordering.check(order, job, [values])
+    batches: Sequence[Batch] = (Batch(),)
+    if home != path:  # a task of a sweep is sent from there, so that the sweep knows of it
+        sweep.refuse_going(path)
+        batches = sweep.batches([sweep.number(path)], max_array_size())
+    remember(home)
+
+    def change() -> None:
+        preparing.keep_own_code(folder)
+        preparing.extend(folder, job, flags)
+
+    return deliver(Parcel(home, order, need, batches), manner, change)
 
 
 def sweep_again(path: Path, argv: list[str]) -> int:
@@ -163,4 +175,4 @@ def order_again(path: Path, label: str, given: dict[str, Any]) -> Order:
     """What is sent for a folder that was sent before: with its resources and its script, perhaps edited since."""
     before, script = submission.read(path), RunFolder(path).script
     kept = script.read_bytes() if script.exists() else None
-    return ordering.order(before.name if before else label, given, before.resources if before else {}, kept)
+    return ordering.order(before.name if before else label, given, before, kept)

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hpcjobs.errors import SettingsError, nearest
+from hpcjobs.runs.code import split
 
 # What `submit data ...` sends: jobs that no other verb names.
 DATA = {"data import": "_data_import", "data generate": "_data_generate"}
@@ -26,7 +27,12 @@ def names() -> list[str]:
 
 def canonical(name: str) -> str:
     """The name under which a run keeps its job: the file of ./file.py:Name as an absolute path."""
-    return str(Path(name).absolute()) if ".py" in name else name
+    return str(Path(name).absolute()) if split(name)[0] else name
+
+
+def is_named(name: str) -> bool:
+    """Whether a name means a job, be it one that cannot be found, and not a run folder."""
+    return name in names() or ((split(name)[0] is not None or ":" in name) and not Path(name).is_dir())
 
 
 def find(name: str, code: Path | None = None) -> Any:
@@ -35,8 +41,9 @@ def find(name: str, code: Path | None = None) -> Any:
     A package is looked for in `code`, where a run keeps its copy, then in the current folder, then where Python looks.
     """
     job: Any
-    if ".py:" in name or name.endswith(".py"):
-        job = _from_file(name)
+    file, attribute = split(name)
+    if file is not None:
+        job = _from_file(file, attribute)
     elif ":" in name:
         job = _from_package(name, code)
     elif name in (*_ours(), *DATA):
@@ -57,9 +64,7 @@ def _ours() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
 
 
-def _from_file(name: str) -> Any:
-    file, _, attribute = name.partition(".py:")
-    path = Path(file if file.endswith(".py") else file + ".py")
+def _from_file(path: Path, attribute: str) -> Any:
     if not path.is_file():
         raise SettingsError(f"{path}: no such file; a job is named ./file.py:Name")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -82,6 +87,8 @@ def _from_file(name: str) -> Any:
 
 def _from_package(name: str, code: Path | None) -> Any:
     module, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise SettingsError(f"{name!r} is not the name of a job: expected ./file.py:Name or package.module:Name")
     for folder in (Path.cwd(), code):
         if folder is not None and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))

@@ -11,20 +11,22 @@ import msgspec
 
 from hpcjobs.errors import UserError
 from hpcjobs.jobs import find as find_job
+from hpcjobs.launch.requeueing import was_cancelled
 from hpcjobs.launch.slurm.control import over
 from hpcjobs.parallel.census import take_census
 from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs import outcome
 from hpcjobs.runs.context import Context, Stopped
 from hpcjobs.runs.folder import RunFolder, settings_of
-from hpcjobs.runs.lease import Lease, take
+from hpcjobs.runs.lease import Lease, slurm_cluster, take
 from hpcjobs.runs.making import private
 from hpcjobs.runs.process import slurm_job, slurm_restarts
 from hpcjobs.runs.progress import say
+from hpcjobs.runs.records import stopped_by
 from hpcjobs.runs.stopping import Stop, cause
 from hpcjobs.runs.story import finished, tell
 
-TERMINATED = "stopped by SIGTERM at a checkpoint"
+TERMINATED = stopped_by("SIGTERM")
 # How long ranks wait for each other when they should all have found the same mistake.
 AGREEMENT_S = 10.0
 
@@ -43,6 +45,9 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
     if on_root(communicator, lambda: folder.read_outcome().get("state") == "done" and finished(folder, job.Settings)):
         say(f"already done: {folder.result}", speaks)
         return outcome.DONE
+    if on_root(communicator, lambda: stays_cancelled(folder)):
+        say(f"cancelled: not continued; to go on all the same: hpcjobs resume {folder.path}", speaks)
+        return outcome.STOPPED
     nodes = len({entry["host"] for entry in census})
     begun = on_root(communicator, lambda: begin(folder, communicator.size, nodes))
     lease = Lease(folder.lease, begun[-1]["id"], beats=speaks)
@@ -64,7 +69,7 @@ def attempt(folder: RunFolder, communicator: Communicator, stop: Stop) -> int:
         on_root(communicator, lambda: end(outcome.DONE, "finished", digest))
     except Stopped as asked:
         number = signal.Signals(asked.args[0])
-        reason = f"stopped by {number.name} at a checkpoint"
+        reason = stopped_by(number.name)
         on_root(communicator, lambda: end(outcome.STOPPED, reason, why=cause(number)))
         say(f"stopped at a checkpoint; continue with: hpcjobs resume {folder.path}", speaks)
         return outcome.STOPPED
@@ -103,12 +108,18 @@ def _not_alone(folder: RunFolder, begun: Sequence[dict[str, Any]], reason: str) 
         timer.cancel()
 
 
+def stays_cancelled(folder: RunFolder) -> bool:
+    """Whether Slurm has started a job again that was cancelled: after the loss of a node, where scancel had failed."""
+    return slurm_restarts() > 0 and was_cancelled(folder, slurm_job())
+
+
 def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]:
     """Take the lease; the attempts so far, killed ones included, with this one at the end."""
     step = folder.newest_step()
     this = {
         "job_id": slurm_job(),
         "restarts": slurm_restarts(),
+        "cluster": slurm_cluster(),
         "ranks": ranks,
         "nodes": nodes,
         "started": outcome.now(),
@@ -118,10 +129,10 @@ def begin(folder: RunFolder, ranks: int, nodes: int) -> Sequence[dict[str, Any]]
         "reason": "running",
     }
     attempts = take(folder, this, folder.read_outcome().get("attempts", []), over)
-    for before in attempts[:-1]:  # Slurm itself started the job again, so it had not been cancelled
+    for before in attempts[:-1]:  # the job was started again, so it had not been cancelled
         if before["job_id"] == this["job_id"] != "" and before["reason"] == TERMINATED:
-            before["reason"] = "preempted: stopped by SIGTERM at a checkpoint"
-    folder.checkpoints.mkdir(exist_ok=True, mode=0o700)
+            before["reason"] = f"preempted: {TERMINATED}"
+    folder.checkpoints.mkdir(exist_ok=True)
     for left in (*folder.path.glob(".*.h5.*.tmp"), *folder.checkpoints.glob(".*.tmp")):
         left.unlink(missing_ok=True)  # half-written by an attempt that was killed
     return attempts

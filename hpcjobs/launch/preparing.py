@@ -51,12 +51,10 @@ def prepare(name: str, job: Any, values: dict[str, Any], place: Place, *, keep_c
     out = place.out
     if out is None or not os.path.lexists(out) or making.is_blank(out):
         own = code.sources(name) if keep_code else {}
-        folder = making.create(
-            out, name, values, name=place.name, tags=place.tags, share=place.share, code=code.digest(own)
-        )
-        code.keep(own, folder.code)
+        folder = making.create(out, name, values, name=place.name, tags=place.tags, share=place.share)
+        _keep(folder, own)
         return folder
-    folder = RunFolder(out.absolute())
+    folder = RunFolder(making.resolved(out))
     if not folder.settings.exists():
         raise RunFolderError(f"{out}: exists and is not a run folder; name a new one with --out")
     wish = folder.read_settings()
@@ -69,21 +67,40 @@ def prepare(name: str, job: Any, values: dict[str, Any], place: Place, *, keep_c
             f"{out}: was begun with other settings ({'; '.join(found)}); "
             "continue it with the old ones, or name a new folder with --out"
         )
+    if keep_code:
+        keep_own_code(folder)
     enter(folder, values)
     remember(folder.path)
     return folder
 
 
-def extend(folder: RunFolder, job: Any, flags: dict[str, Any]) -> None:
-    """Put settings in force that may grow."""
-    if not flags:
-        return
-    old = msgspec.to_builtins(settings_of(folder, job.Settings))
-    new = msgspec.to_builtins(settings.build(job.Settings, None, old | flags))
+def keep_own_code(folder: RunFolder) -> None:
+    """Copy the user's own code into a run that has no copy yet, such as one that `hpcjobs run` made."""
+    wish = folder.read_settings()
+    if not wish["code"]:
+        _keep(folder, code.sources(wish["job"]))
+
+
+def _keep(folder: RunFolder, own: code.Sources) -> None:
+    """The copy first, then the word that it is there, lest a start that is killed between them leaves none."""
+    code.keep(own, folder.code)
+    making.update(folder, code=code.digest(own))
+
+
+def grown(folder: RunFolder, job: Any, flags: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with those of `flags` that may grow."""
+    old: dict[str, Any] = msgspec.to_builtins(settings_of(folder, job.Settings))
+    new: dict[str, Any] = msgspec.to_builtins(settings.build(job.Settings, None, old | flags)) if flags else old
     found = settings.differences(old, new, job.Settings)
     if found:
         raise SettingsError(f"{folder.path}: a run can grow, not change: {'; '.join(found)}")
-    enter(folder, new)
+    return new
+
+
+def extend(folder: RunFolder, job: Any, flags: dict[str, Any]) -> None:
+    """Put settings in force that may grow."""
+    if flags:
+        enter(folder, grown(folder, job, flags))
 
 
 def extendable(job: Any) -> dict[str, settings.Field]:
@@ -102,4 +119,4 @@ def enter(folder: RunFolder, values: dict[str, Any]) -> None:
         raise RunFolderError(
             f"{folder.path}: in use by process {busy['pid']} on {busy['host']}; change its settings when it has stopped"
         )
-    making.update(folder, values)
+    making.update(folder, settings=values)

@@ -19,7 +19,7 @@ DEPENDENCY = rf"singleton|(after|afterany|afterok|afternotok|aftercorr):{JOBS}"
 # Other options of sbatch that may be handed through, and what their values may look like ("" takes none).
 WORDS = r"[A-Za-z0-9_][A-Za-z0-9_.,:=@+*&|()\[\]/%-]*"
 PASSED = {
-    "begin": WORDS, "bb": WORDS, "clusters": NAMES, "comment": r"[A-Za-z0-9_][A-Za-z0-9_.,:=@+/ -]*",
+    "begin": WORDS, "bb": WORDS, "comment": r"[A-Za-z0-9_][A-Za-z0-9_.,:=@+/ -]*",
     "contiguous": "", "core-spec": "[0-9]+", "cores-per-socket": "[0-9]+", "cpu-freq": WORDS, "deadline": WORDS,
     "delay-boot": WORDS, "distribution": WORDS, "exclude": WORDS, "extra-node-info": WORDS, "gpu-bind": WORDS,
     "gpu-freq": WORDS, "gpus": GPUS, "gpus-per-task": GPUS, "gres": WORDS, "gres-flags": WORDS, "hint": WORDS,
@@ -34,7 +34,8 @@ PASSED = {
 }  # fmt: skip
 OURS = "hpcjobs sets it itself"
 FORBIDDEN = {
-    "array": "use --sweep", "batch": OURS, "chdir": OURS, "error": OURS, "export": "set variables in site.sh",
+    "array": "use --sweep", "batch": OURS, "clusters": "submit from a login node of that one",
+    "chdir": OURS, "error": OURS, "export": "set variables in site.sh",
     "export-file": "set variables in site.sh", "gid": "it is for root", "input": OURS, "job-name": "use --name",
     "open-mode": OURS, "output": OURS, "parsable": OURS, "requeue": OURS, "test-only": "use --dry-run --test-only",
     "uid": "it is for root", "wait": "use hpcjobs wait", "wrap": OURS,

@@ -42,8 +42,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 def config_folders() -> list[Path]:
     """Where set-up may lie: the user's folder wins over the system's."""
-    user = home()
-    return [*([user / ".config" / "hpcjobs"] if user else []), SYSTEM]
+    base, user = os.environ.get("XDG_CONFIG_HOME"), home()
+    own = Path(base) if base else user / ".config" if user else None
+    return [*([own / "hpcjobs"] if own else []), SYSTEM]
 
 
 def read_site() -> Site:
@@ -63,7 +64,7 @@ def parse(path: Path) -> Site:
             raise SettingsError(f"{path}: {key} belongs under the line [resources]")
         if key not in known:
             raise SettingsError(f"{path}: unknown key {key!r}; {nearest(key, known)}")
-    keys["resources"] = _resources(path, keys.get("resources", {}))
+    keys["resources"] = read_table(path, "resources", keys.get("resources", {}), Resources)
     try:
         site = msgspec.convert(keys | {"file": str(path)}, type=Site)
     except msgspec.ValidationError as error:
@@ -76,28 +77,37 @@ def parse(path: Path) -> Site:
     return site
 
 
-def _resources(path: Path, given: Any) -> dict[str, Any]:
-    """The table [resources], each value in the type that its field has."""
+def read_table(file: Path, name: str, given: Any, *kinds: type[msgspec.Struct]) -> dict[str, Any]:
+    """A table of options of sbatch in a TOML file, each value in the type that its field of the `kinds` has."""
     if not isinstance(given, dict):
-        raise SettingsError(f"{path}: resources is {given!r}: expected a table, under the line [resources]")
-    texts = {
-        key.replace("-", "_"): value.isoformat() if isinstance(value, time) else value for key, value in given.items()
-    }
-    for key in texts:
-        if key not in Resources.__struct_fields__:
-            raise SettingsError(
-                f"{path}: [resources]: unknown key {key!r}; {nearest(key, Resources.__struct_fields__)}"
-            )
-    # `mem = 4000` and `gpus_per_node = 4` are texts to sbatch, and `time = 01:00:00` is a time of day to TOML.
-    kinds = {name: kind for name, (kind, _, _) in fields(Resources).items()}
-    texts = {
-        key: str(value) if type(value) is int and kinds[key] == str | None else value for key, value in texts.items()
-    }
+        raise SettingsError(f"{file}: {name} is {given!r}: expected a table, under the line [{name}]")
+    declared = {option: field for kind in kinds for option, field in fields(kind).items()}
+    texts: dict[str, Any] = {}
+    for key, value in given.items():
+        option = key.replace("-", "_")
+        if option not in declared:
+            raise SettingsError(f"{file}: [{name}]: unknown key {key!r}; {nearest(option, declared)}")
+        if option in texts:
+            raise SettingsError(f"{file}: [{name}]: {key!r} is there with - and with _; keep one of them")
+        texts[option] = _as_option(value, declared[option][0])
+    found: dict[str, Any] = {}
     try:
-        built = checked(_built(texts))
+        for kind in kinds:
+            own = {option: value for option, value in texts.items() if option in kind.__struct_fields__}
+            built = build(kind, None, own)
+            if isinstance(built, Resources):
+                checked(built)
+            found |= {option: value for option, value in msgspec.to_builtins(built).items() if option in own}
     except SettingsError as error:
-        raise SettingsError(f"{path}: [resources]: {error}") from None
-    return {key: value for key, value in msgspec.to_builtins(built).items() if key in texts}
+        raise SettingsError(f"{file}: [{name}]: {error}") from None
+    return found
+
+
+def _as_option(value: Any, kind: Any) -> Any:
+    """`mem = 4000` and `gpus_per_node = 4` are texts to sbatch, and `time = 01:00:00` is a time of day to TOML."""
+    if isinstance(value, time):
+        return value.isoformat()
+    return str(value) if type(value) is int and kind == str | None else value
 
 
 def find_script(name: str | None, device: str, project: Path) -> Path:
@@ -113,13 +123,6 @@ def find_script(name: str | None, device: str, project: Path) -> Path:
             return _readable(path.absolute())
     known = sorted({path.stem for folder in (*config_folders(), PACKAGED) for path in folder.glob("*.sbatch")})
     raise SettingsError(f"--script {stem}: no such file, and no script of that name; {nearest(stem, known)}")
-
-
-def find_site_script(run: Path) -> Path | None:
-    """The site set-up that the script of a run submitted from here will source; None where there is none."""
-    named = os.environ.get("HPCJOBS_SITE")
-    places = [run / SETUP, Path.cwd() / SETUP, *(folder / SETUP for folder in config_folders())]
-    return next((path for path in [*([Path(named)] if named else []), *places] if os.access(path, os.R_OK)), None)
 
 
 def header(script: str) -> dict[str, Any]:

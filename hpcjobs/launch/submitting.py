@@ -5,8 +5,9 @@ import hashlib
 import os
 import secrets
 import shlex
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,17 @@ import msgspec
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import SlurmError
 from hpcjobs.launch.resources import Resources, arguments
-from hpcjobs.launch.slurm import control, sending
+from hpcjobs.launch.slurm import command, control, sending
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.runs import submission
 from hpcjobs.runs.outcome import now
 from hpcjobs.runs.submission import Sent, Submission
+from hpcjobs.runs.turn import turn
+from hpcjobs.runs.wording import seconds_since
+
+# A call of sbatch that was made this long ago has been answered, or given up by sbatch itself.
+UNDER_WAY_S = 240.0
+EMPTY = Submission("", "", "", "", 0, "", {}, [])
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Batch:
     offset: int = 0
 
 
-def command(run: Path, order: Order, batch: Batch, token: str) -> list[str]:
+def call(run: Path, order: Order, batch: Batch, token: str) -> list[str]:
     """The call of sbatch, as a list of arguments."""
     place = str(run).replace("%", "%%")
     log = f"{place}/log-%A_%a.out" if batch.array else f"{place}/log-%j.out"
@@ -69,16 +76,36 @@ def job_name(label: str, token: str) -> str:
     return f"{label}-{token}"
 
 
-def submit(run: Path, order: Order, batches: Sequence[Batch] = (Batch(),)) -> list[str]:
-    """Send a run (or the tasks of a sweep) to Slurm; returns the job ids. What was sent before is settled first."""
-    record = submission.read(run)
-    unsure = {sent.token for sent in record.open_intents()} if record else set()
-    before = settle(run)
-    arrived = [sent.job_id for sent in before.sent if sent.token in unsure and sent.job_id] if before else []
-    if arrived:
-        return arrived  # Slurm had taken it after all
-    if not batches[0].array:  # the tasks of a sweep are chosen among those that have ended
-        refuse_running(run, before)
+def dispatch(run: Path, order: Order, batches: Sequence[Batch], make: Callable[[], object]) -> list[str]:
+    """`make` the folder, or its changes, and send it (tasks of a sweep as arrays); the job ids.
+
+    What was sent before is settled first. A folder that was not there is not left behind when Slurm refuses it.
+    """
+    command.require()
+    fresh = not run.exists()
+    if fresh:
+        make()
+    with turn(run):
+        unsure = {sent.token for sent in (submission.read(run) or EMPTY).open_intents()}
+        before = _settled(run) or EMPTY
+        arrived = [sent.job_id for sent in before.sent if sent.token in unsure and sent.job_id]
+        if arrived:
+            return arrived  # Slurm had taken it after all
+        if not batches[0].array:  # the tasks of a sweep are chosen among those that have ended
+            refuse_running(run, before)
+        if not fresh:
+            make()
+        try:
+            return _send(run, order, batches, before)
+        except sending.RefusedError:
+            record = submission.read(run)
+            if fresh and record and not any(sent.job_id for sent in record.sent):
+                shutil.rmtree(run)
+            raise
+
+
+def _send(run: Path, order: Order, batches: Sequence[Batch], before: Submission) -> list[str]:
+    """Each call of sbatch: the intent on the disk first, then the number."""
     publish_bytes(run / "job.sbatch", order.script)
     record = Submission(
         name=order.label,
@@ -88,28 +115,25 @@ def submit(run: Path, order: Order, batches: Sequence[Batch] = (Batch(),)) -> li
         max_requeues=order.max_requeues,
         user=user(),
         resources=msgspec.to_builtins(order.resources),
-        sent=before.sent if before else [],
+        sent=before.sent,
     )
-    ids = []
     for batch in batches:
         token = secrets.token_hex(4)
-        argv = command(run, order, batch, token)
+        argv = call(run, order, batch, token)
         intent = Sent(token, argv, now(), array=batch.array, offset=batch.offset)
         submission.write(run, msgspec.structs.replace(record, sent=[*record.sent, intent]))
         try:
-            accepted = sending.send(argv, job_name(order.label, token))
+            job = sending.send(argv, job_name(order.label, token))
         except sending.UnknownFateError:
             raise
         except SlurmError as error:
             told = msgspec.structs.replace(intent, refused=str(error))
             submission.write(run, msgspec.structs.replace(record, sent=[*record.sent, told]))
             raise
-        done = msgspec.structs.replace(intent, job_id=accepted.job_id, cluster=accepted.cluster)
-        record = msgspec.structs.replace(record, sent=[*record.sent, done])
+        record = msgspec.structs.replace(record, sent=[*record.sent, msgspec.structs.replace(intent, job_id=job)])
         submission.write(run, record)
-        ids.append(accepted.job_id)
     Cache.open().fresh()
-    return ids
+    return [sent.job_id for sent in record.sent[len(before.sent) :]]
 
 
 def settle(run: Path) -> Submission | None:
@@ -117,28 +141,41 @@ def settle(run: Path) -> Submission | None:
     record = submission.read(run)
     if record is None or not record.open_intents():
         return record
-    settled = []
-    for sent in record.sent:
-        if not sent.job_id and not sent.refused:
-            found = sending.jobs_named(job_name(record.name, sent.token))
-            if found is None:
-                raise sending.UnknownFateError(
-                    f"{run}: an earlier submission is open, and the Slurm controller does not answer whether it took "
-                    "it; try again later"
-                )
-            refused = "" if found else "never reached Slurm"
-            sent = msgspec.structs.replace(sent, job_id=found[0].job_id if found else "", refused=refused)
-        settled.append(sent)
-    record = msgspec.structs.replace(record, sent=settled)
+    with turn(run):
+        return _settled(run)
+
+
+def _settled(run: Path) -> Submission | None:
+    record = submission.read(run)
+    if record is None or not record.open_intents():
+        return record
+    sent = [_looked_up(run, record, one) if one in record.open_intents() else one for one in record.sent]
+    record = msgspec.structs.replace(record, sent=sent)
     submission.write(run, record)
     return record
 
 
-def refuse_running(run: Path, before: Submission | None) -> None:
+def _looked_up(run: Path, record: Submission, sent: Sent) -> Sent:
+    """What became of one call; one that was made a moment ago may still be on its way."""
+    name = job_name(record.name, sent.token)
+    age = seconds_since(sent.submitted)
+    if age is None or age < UNDER_WAY_S:
+        found = sending.look_again(name)
+    else:
+        known = sending.jobs_named(name)
+        if known is None:
+            raise sending.UnknownFateError(
+                f"{run}: an earlier submission is open, and Slurm does not answer whether it took it; try again later"
+            )
+        found = known[0] if known else ""
+    return msgspec.structs.replace(sent, job_id=found, refused="" if found else "never reached Slurm")
+
+
+def refuse_running(run: Path, before: Submission) -> None:
     """Refuse to send a run that Slurm still has: two jobs on one folder would only wait for each other."""
-    job = before.job_of() if before else ""
-    says = control.state(job).split(" ")[0] if job else "gone"
-    if says not in (*control.FINAL, "gone", ""):
+    job = before.job_of()
+    says = control.state(job) if job else ""
+    if says and not control.ended(says):
         raise SlurmError(
             f"{run}: job {job} is {says.lower()}; wait for it, or end it first: hpcjobs cancel {shlex.quote(str(run))}"
         )

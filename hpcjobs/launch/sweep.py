@@ -12,9 +12,10 @@ import msgspec
 
 from hpcjobs import settings
 from hpcjobs.data.publish import publish_bytes
-from hpcjobs.errors import RunFolderError, SettingsError, nearest
+from hpcjobs.errors import RunFolderError, SettingsError, SlurmError, nearest
 from hpcjobs.launch.preparing import Place, wanted
-from hpcjobs.launch.submitting import Batch
+from hpcjobs.launch.slurm import command
+from hpcjobs.launch.submitting import Batch, refuse_running
 from hpcjobs.launch.watch.truth import look
 from hpcjobs.runs import code, making, submission
 from hpcjobs.runs.index import remember
@@ -22,6 +23,7 @@ from hpcjobs.runs.making import label_of
 
 RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?[1-9]\d*))?", re.ASCII)
 MOST = 100_000
+TASK = re.compile(r"task-\d{5,}", re.ASCII)
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ def grid(axes: Sequence[str], known: Mapping[str, Any]) -> list[dict[str, str]]:
     A range is Python's: `0:4` is 0, 1, 2, 3, and `0:10:5` is 0, 5.
     """
     found: dict[str, list[str]] = {}
+    total = 1
     for axis in axes:
         name, mark, text = axis.partition("=")
         name = name.removeprefix("--").replace("-", "_")
@@ -57,15 +60,14 @@ def grid(axes: Sequence[str], known: Mapping[str, Any]) -> list[dict[str, str]]:
         if name in found:
             raise SettingsError(f"--sweep {axis!r}: {name} is swept twice; give all its values at once")
         span = RANGE.fullmatch(text)
-        bounds = [int(part) for part in span.groups() if part] if span else []
-        values = [str(number) for number in range(*bounds)] if bounds else text.split(",")
-        if not values or "" in values:
+        numbers = range(*(int(part) for part in span.groups() if part)) if span else range(0)
+        total *= len(numbers) if span else text.count(",") + 1
+        if total > MOST:
+            raise SettingsError(f"--sweep {axis!r}: makes {total} tasks; at most {MOST}")
+        found[name] = [str(number) for number in numbers] if span else text.split(",")
+        if not found[name] or "" in found[name]:
             raise SettingsError(f"--sweep {axis!r}: has no values, or an empty one")
-        found[name] = values
-    tasks = [dict(zip(found, values, strict=True)) for values in itertools.product(*found.values())]
-    if len(tasks) > MOST:
-        raise SettingsError(f"--sweep: {len(tasks)} tasks; at most {MOST}")
-    return tasks
+    return [dict(zip(found, values, strict=True)) for values in itertools.product(*found.values())]
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def plan(name: str, job: Any, toml: Path | None, flags: Mapping[str, Any], axes:
         Task(index, task_folder(index), {key: own[key] for key in task})
         for index, (task, own) in enumerate(zip(swept, values, strict=True))
     ]
-    path = (place.out or making.default_path(f"{place.name or label_of(name)}-sweep")).absolute()
+    path = making.resolved(place.out or making.default_path(f"{place.name or label_of(name)}-sweep"))
     if path.exists() and not making.is_blank(path):
         raise RunFolderError(
             f"{path}: exists; name a new folder with --out, or `hpcjobs submit {path} --only unfinished`"
@@ -145,10 +147,41 @@ def to_send(path: Path, sweep: Sweep, *, unfinished: bool) -> list[int]:
     ]
 
 
+def refuse_going(task: Path) -> None:
+    """Refuse to send a task that is going on."""
+    (found,) = look([task])
+    if not found.ended and found.state != "not started":
+        raise SlurmError(f"{task}: is {found.state} as job {found.job_id}; end it first: hpcjobs cancel {found.job_id}")
+
+
+def refuse_queued(run: Path) -> None:
+    """Refuse to start here what Slurm still has."""
+    record = submission.read(home(run))
+    if record and command.available():
+        if home(run) == run:
+            refuse_running(run, record)
+        else:
+            refuse_going(run)
+
+
+def home(run: Path) -> Path:
+    """The folder that a run is sent from: of a task that of its sweep, else its own."""
+    return run.parent if TASK.fullmatch(run.name) and (run.parent / "sweep.json").exists() else run
+
+
+def number(task: Path) -> int:
+    """The number of a task, by the name of its folder."""
+    return int(task.name.rpartition("-")[2])
+
+
 def batches(tasks: Sequence[int], size: int, at_once: int | None = None) -> list[Batch]:
-    """Array jobs for some tasks: the site's MaxArraySize bounds the largest index, so each batch has an offset."""
-    limit = f"%{at_once}" if at_once else ""
-    groups = itertools.groupby(sorted(tasks), key=lambda task: task // size)
+    """Array jobs for some tasks: the site's MaxArraySize bounds the largest index, so each batch has an offset.
+
+    `at_once` is shared out among the arrays, each of which gets at least one.
+    """
+    groups = {group: list(some) for group, some in itertools.groupby(sorted(tasks), key=lambda task: task // size)}
+    limit = f"%{max(1, at_once // len(groups))}" if at_once else ""
     return [
-        Batch(submission.ranges([task - group * size for task in some]) + limit, group * size) for group, some in groups
+        Batch(submission.ranges([task - group * size for task in some]) + limit, group * size)
+        for group, some in groups.items()
     ]

@@ -11,6 +11,7 @@ import msgspec
 
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import RunFolderError, UserError
+from hpcjobs.runs.code import split
 from hpcjobs.runs.records import Cancelled, Outcome, Reached, Wish
 
 
@@ -98,9 +99,10 @@ class RunFolder:
         """The name under which the job is loaded: the user's own code from its copy in this folder."""
         wish = self.read_settings()
         name: str = wish["job"]
-        if wish["code"] and ".py" in name:
-            return str(self.code / Path(name).name)  # of /home/me/file.py:Name the file.py:Name
-        return name
+        file, attribute = split(name)
+        if file is None or not wish["code"]:
+            return name
+        return f"{self.code / file.name}{':' if attribute else ''}{attribute}"
 
     def newest_step(self) -> int:
         """The step of the newest checkpoint, by its name; 0 without one."""

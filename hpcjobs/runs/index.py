@@ -22,15 +22,18 @@ def find(name: str) -> Path:
     """
     path = Path(name)
     if path.is_dir():
-        return path.absolute()
+        return path.resolve()
     links = _links()
     if name == "last" and links:
-        return links[-1].resolve()
+        return _last(links)
     number = JOB_ID.fullmatch(name)
     of_job = next(_of_job(links, number[1], number[2] or ""), None) if number else None
     if of_job is not None:
         return of_job
-    fitting = [link for link in links if link.name == name] or [link for link in links if link.name.startswith(name)]
+    fitting = [link for link in links if link.name == name]
+    if not fitting and not number:  # a mistyped job number must not hit a run whose name begins with it
+        fitting = [link for link in links if link.name.startswith(name)]
+    fitting = list({link.resolve(): link for link in fitting}.values())  # one run may have had several names
     if len(fitting) == 1:
         return fitting[0].resolve()
     if fitting:
@@ -46,6 +49,14 @@ def find(name: str) -> Path:
     raise RunFolderError(f"{name}: no such run folder, and no run of that name; {hint}")
 
 
+def _last(links: list[Path]) -> Path:
+    """The run named last; not the one before it, when its folder is gone."""
+    newest = max(links[-1].parent.iterdir(), key=lambda link: link.lstat().st_mtime_ns)
+    if not newest.is_dir():
+        raise RunFolderError(f"the last run, {newest.readlink()}, is gone; name another: hpcjobs list shows them")
+    return links[-1].resolve()
+
+
 def runs() -> list[Path]:
     """The folders of all runs and sweeps that are still there, the one made or used last at the end."""
     return list(dict.fromkeys(link.resolve() for link in _links()))
@@ -57,9 +68,10 @@ def remember(run: Path) -> None:
     if index is None:
         return
     try:
+        run = run.resolve()
         index.mkdir(parents=True, exist_ok=True)
         link = index / run.name
-        if link.is_symlink() and link.readlink() != run and link.is_dir():  # a namesake elsewhere
+        if link.is_symlink() and link.is_dir() and link.resolve() != run:  # a namesake elsewhere
             link = index / f"{run.name}~{hashlib.sha256(os.fsencode(run)).hexdigest()[:4]}"
         link.unlink(missing_ok=True)
         link.symlink_to(run)

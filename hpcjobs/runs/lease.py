@@ -156,9 +156,16 @@ def _ended_by_slurm(record: dict[str, Any], over: Callable[[str], bool]) -> bool
     attempt: dict[str, Any] = record["attempts"][-1] if record["attempts"] else {"job_id": ""}
     if not attempt["job_id"] or _here(record["owner"]):
         return False
+    if not slurm_cluster() or attempt["cluster"] != slurm_cluster():
+        return False  # our controller knows nothing of that job; it may have one of the same number
     if attempt["job_id"] == slurm_job():
         return bool(attempt["restarts"] < slurm_restarts())
     return over(attempt["job_id"])
+
+
+def slurm_cluster() -> str:
+    """The cluster of the Slurm job around this process; empty outside of any."""
+    return os.environ.get("SLURM_CLUSTER_NAME", "")
 
 
 def _here(owner: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """Making a run folder, private to its user unless it is shared, and putting other settings in force."""
 
+import contextlib
 import json
 import os
 import re
@@ -45,12 +46,18 @@ def create(
     code: str = "",
     listed: bool = True,
 ) -> RunFolder:
-    """Make the folder of a new run; `listed` runs are found by `last` and by the beginning of their name."""
-    made = (path or default_path(name or job)).absolute()
+    """Make the folder of a new run, links in its path resolved.
+
+    `listed` runs are found by `last` and by the beginning of their name; a task of a sweep is found by its sweep.
+    """
+    asked = (path or default_path(name or job)).absolute()
+    made = resolved(asked)
     wish = Wish(job, settings, str(uuid.uuid4()), name, list(tags), share, code)
     try:
-        made.mkdir(parents=True, exist_ok=True, mode=0o750 if share == "group" else 0o700)
-        _refuse_traps(made)
+        _refuse_traps(asked)
+        _make(made if listed else made.parent, share)
+        _make(made, share)
+        _refuse_traps(made)  # made by somebody else meanwhile
         folder = RunFolder(made)
         draft = made / f".settings.json.{secrets.token_hex(4)}.tmp"
         with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "w") as file:  # noqa: PTH123 (O_EXCL)
@@ -70,11 +77,33 @@ def create(
     return folder
 
 
+def resolved(path: Path) -> Path:
+    """The one path of a run folder, absolute and free of links, under which the index and every handle know it."""
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise RunFolderError(f"{path}: its links lead in a circle; name another folder with --out") from None
+
+
+def _make(folder: Path, share: str) -> None:
+    """Make a folder. What must be made above it can be passed through by all, to runs that are shared; not listed."""
+    for path in reversed(folder.parents):
+        if path.exists():
+            continue
+        with contextlib.suppress(FileExistsError, PermissionError):  # another's by now; a disk without modes
+            path.mkdir()
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o066 | 0o711)  # a set-group-id bit stays
+    folder.mkdir(exist_ok=True, mode=0o750 if share == "group" else 0o700)
+
+
 def _refuse_traps(made: Path) -> None:
-    """Refuse a folder that somebody else owns, or reaches through a link of theirs, as in /tmp."""
+    """Refuse a folder that somebody else owns, or that is reached through a link of theirs, as in /tmp."""
     for path in (made, *made.parents):
-        status = path.lstat()
-        trap = path == made or (stat.S_ISLNK(status.st_mode) and path.parent.lstat().st_mode & stat.S_IWOTH)
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue
+        trap = path == made or (stat.S_ISLNK(status.st_mode) and path.parent.stat().st_mode & stat.S_IWOTH)
         if trap and status.st_uid not in (os.getuid(), 0):
             raise RunFolderError(f"{path}: belongs to another user; choose another folder with --out")
 
@@ -84,11 +113,11 @@ def is_blank(path: Path) -> bool:
     return path.is_dir() and all(entry.name.endswith(".tmp") or entry.name == "checkpoints" for entry in path.iterdir())
 
 
-def update(folder: RunFolder, settings: dict[str, Any]) -> None:
-    """Put other settings in force; whoever calls has checked that they may differ."""
+def update(folder: RunFolder, **changed: Any) -> None:
+    """Put other `settings` in force, or other `code`; whoever calls has checked that they may differ."""
     wish = folder.read_settings()
-    if wish["settings"] != settings:
-        publish_bytes(folder.settings, _as_text(wish | {"settings": settings}).encode())
+    if wish != wish | changed:
+        publish_bytes(folder.settings, _as_text(wish | changed).encode())
 
 
 def _as_text(wish: dict[str, Any]) -> str:

@@ -5,6 +5,11 @@ from typing import Any
 import msgspec
 
 
+def stopped_by(signal: str) -> str:
+    """The reason of an attempt that a signal ended in good order; who counts attempts looks for it."""
+    return f"stopped by {signal} at a checkpoint"
+
+
 class Wish(msgspec.Struct, frozen=True):
     """What `settings.json` holds: what was asked for."""
 
@@ -30,6 +35,7 @@ class Attempt(msgspec.Struct, frozen=True):
     ended: str = ""
     job_id: str = ""
     restarts: int = 0  # how often Slurm had started the job before
+    cluster: str = ""  # of the job: another cluster counts its jobs for itself
 
 
 class Outcome(msgspec.Struct, frozen=True):

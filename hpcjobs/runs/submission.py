@@ -17,7 +17,6 @@ class Sent(msgspec.Struct, frozen=True):
     command: list[str]
     submitted: str
     job_id: str = ""
-    cluster: str = ""
     array: str = ""  # indices of an array job, "" for a single one
     offset: int = 0  # number of the task = offset + index of the array
     refused: str = ""  # what Slurm said when it would not take the job

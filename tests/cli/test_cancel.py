@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from command import hpcjobs, refused, start, wait_until
 from pretend import Pretend, end, new_run, new_sweep, sent
 
 from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.process import myself, start_ticks
 
 
 def marks(path: Path) -> list[str]:
@@ -143,3 +147,39 @@ def test_a_job_sent_by_hand_is_known_from_the_lease_it_holds(tmp_path: Path, slu
     hpcjobs(tmp_path, "cancel", "12")
     assert asked(slurm) == ["12"]
     assert marks(run.path) == ["12"]
+
+
+def runs_elsewhere(run: RunFolder, job: str, **owner: Any) -> None:
+    """Write the lease of an attempt that goes on, in another job than the one sent last, or in none."""
+    attempt = {"id": "1" * 16, "reason": "running", "started": "2026-01-02T00:00:00Z", "job_id": job}
+    holder = {"host": "node7", "pid": 1, "started": 1, "boot": "x", "space": "y"} | owner
+    run.lease.write_text(json.dumps({"token": "1" * 16, "owner": holder, "attempts": [attempt]}))
+
+
+def test_a_run_that_went_on_in_a_job_sent_by_hand_ends_there(tmp_path: Path, slurm: Pretend) -> None:
+    run = new_run(tmp_path / "run")
+    sent(run.path, "5")
+    runs_elsewhere(run, "77")
+    slurm.queue(job77="RUNNING")
+    assert cancelled(tmp_path, "run")[0]["job_id"] == "77"
+    assert asked(slurm) == ["77"]
+    assert marks(run.path) == ["5", "77"]
+
+
+def test_a_job_that_waits_beside_it_is_cancelled_first(tmp_path: Path, slurm: Pretend) -> None:
+    run = new_run(tmp_path / "run")
+    sent(run.path, "5")
+    runs_elsewhere(run, "77")
+    slurm.queue(job5="PENDING Priority", job77="RUNNING")
+    hpcjobs(tmp_path, "cancel", "run")
+    assert asked(slurm) == ["5", "77"]
+
+
+def test_a_run_that_went_on_as_a_process_of_this_machine_ends_there(tmp_path: Path, slurm: Pretend) -> None:
+    run = new_run(tmp_path / "run")
+    sent(run.path, "5")
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        runs_elsewhere(run, "", **{**myself(), "pid": process.pid, "started": start_ticks(process.pid)})
+        assert "run: told to stop; it was running" in hpcjobs(tmp_path, "cancel", "run").stderr
+        assert process.wait(timeout=60) == -signal.SIGTERM
+    assert slurm.calls("scancel") == []

@@ -62,7 +62,7 @@ class Login:
         kept = {"STUB": str(self.stub), "HOME": str(self.home), "MPIEXEC": str(Path(sys.executable).parent / "mpiexec")}
         path = f"{self.stub / 'bin'}{os.pathsep}{os.environ['PATH']}"
         types = {"STUB_TYPES": "pmi2 pmix", "STUB_FITS": "pmi2", "STUB_ACCOUNTS": "", "LOADEDMODULES": ""}
-        cleared = {"SCRATCH": "", "XDG_CACHE_HOME": "", "PATH": path}
+        cleared = {"SCRATCH": "", "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "PATH": path}
         return kept | types | cleared | extra
 
     def setup(self, *flags: object, **extra: str) -> "subprocess.CompletedProcess[str]":

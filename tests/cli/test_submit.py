@@ -191,6 +191,73 @@ def test_a_controller_that_is_down_is_asked_again_by_the_next_submit(site: Site)
     assert site.status("later")["state"] == "done"
 
 
+def test_two_submits_of_one_folder_at_once_end_in_one_job(site: Site) -> None:
+    slow = site.folder / "slow"
+    slow.mkdir()
+    (slow / "sbatch").write_text(f'#!/bin/sh\nsleep 1\nexec {site.cluster.bin}/sbatch "$@"\n')
+    (slow / "sbatch").chmod(0o755)
+    env = site.env | {"PATH": f"{slow}:{site.env['PATH']}"}
+    site.submit(*LONG, "--out", "pair", "--sbatch-arg=--hold")
+    site.hpcjobs("cancel", "pair")
+    both = [start(site.folder, "submit", "pair", "--sbatch-arg=--hold", env=env) for _ in range(2)]
+    ended = [(process.communicate(timeout=60), process.returncode) for process in both]
+    assert sorted(code for _, code in ended) == [0, 2]
+    assert "is pending" in "".join(err for (_, err), _ in ended)
+    assert len(site.cluster.jobs()) == 2  # the cancelled one, and one more
+    assert [one["job_id"] for one in site.read("pair", "submission.json")["sent"]] == ["1", "2"]
+
+
+def test_a_task_of_a_sweep_is_sent_again_from_its_sweep(site: Site) -> None:
+    site.submit(*SHORT, "--sweep", "seed=1:3", "--out", "few", "--sbatch-arg=--hold")
+    assert "is pending" in site.refused("submit", "few/task-00001")
+    site.hpcjobs("cancel", "few/task-00001")
+    again = site.submit("few/task-00001")
+    site.hpcjobs("wait", "few/task-00001")
+    assert site.status("few/task-00001")["job_id"] == f"{again}_1"
+
+
+def test_what_slurm_still_has_is_not_changed(site: Site) -> None:
+    site.submit(*SHORT, "--out", "fixed", "--sbatch-arg=--hold", "--max-requeues", 3, "--mpi", "mpiexec")
+    assert "is pending" in site.refused("submit", "fixed", "--steps", 9)
+    assert site.read("fixed", "settings.json")["settings"]["steps"] == 3
+    site.hpcjobs("cancel", "fixed")
+    site.submit("fixed", "--steps", 9, "--sbatch-arg=--hold")
+    assert site.read("fixed", "settings.json")["settings"]["steps"] == 9
+    record = site.read("fixed", "submission.json")
+    assert (record["max_requeues"], record["mpi"]) == (3, "mpiexec")
+
+
+def test_what_waits_in_the_queue_is_not_started_here_as_well(site: Site) -> None:
+    site.submit(*SHORT, "--out", "queued", "--sbatch-arg=--hold")
+    assert "is pending" in site.refused("resume", "queued")
+    site.hpcjobs("cancel", "queued")
+    site.hpcjobs("resume", "queued")
+    assert site.status("queued")["state"] == "done"
+
+
+def test_a_run_in_the_background_is_started_once(site: Site) -> None:
+    site.hpcjobs("run", *LONG, "--detach", "--out", "apart")
+    assert "runs already" in site.refused("run", *LONG, "--detach", "--out", "apart")
+    assert "in use by process" in site.refused("submit", "apart", "--steps", 10**7)
+    site.hpcjobs("cancel", "apart")
+    site.hpcjobs("wait", "apart", code=75)
+
+
+def test_a_number_and_last_never_mean_another_run(site: Site) -> None:
+    site.hpcjobs("run", *SHORT, "--out", "7run")
+    assert "no run of yours is known to be job 7" in site.refused("cancel", "7")
+    site.hpcjobs("run", *SHORT, "--out", "gone")
+    (site.folder / "gone").rename(site.folder / "elsewhere")
+    assert "is gone" in site.refused("status", "last")
+
+
+def test_a_short_time_limit_is_told_of_in_time(site: Site) -> None:
+    site.submit(*SHORT, "--time", 2, "--sbatch-arg=--hold")
+    assert "--signal=B:USR1@30" in site.cluster.calls("sbatch")[-1]
+    site.submit(*SHORT, "--time", 30, "--sbatch-arg=--hold")
+    assert not any(word.startswith("--signal") for word in site.cluster.calls("sbatch")[-1])
+
+
 def test_banners_and_cluster_names_do_not_hide_the_number(site: Site) -> None:
     site.cluster.scenario(banner="Welcome to the machine", cluster_in_answer=True)
     job = site.submit(*SHORT, "--out", "banner")
@@ -204,7 +271,9 @@ def test_a_sweep_sends_each_task_once_and_again_only_what_is_asked_for(site: Sit
     jobs = site.submit(*wish, "--sbatch-arg=--hold").split()
     assert len(jobs) == 2
     settings = [site.read(f"sweep/task-{task:05d}", "settings.json")["settings"] for task in range(6)]
-    assert [(one["steps"], one["seed"]) for one in settings] == [(steps, seed) for steps in (2, 3) for seed in range(5, 8)]
+    assert [(one["steps"], one["seed"]) for one in settings] == [
+        (steps, seed) for steps in (2, 3) for seed in range(5, 8)
+    ]
     site.hpcjobs("cancel", "sweep/task-00005")
     for job in jobs:
         subprocess.run(["scontrol", "release", job], env=os.environ | site.env, check=True)

@@ -24,6 +24,14 @@ def test_the_job_of_the_architecture_page_runs_on_ranks_and_grows(folder: Path) 
     assert story(folder, "run")["history"]["step"] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_job_in_a_folder_whose_name_looks_like_a_file_runs_and_goes_on(folder: Path) -> None:
+    (folder / ".pyenv").mkdir()
+    (folder / "count.py").rename(folder / ".pyenv" / "count.py")
+    hpcjobs(folder, "run", ".pyenv/count.py", "--out", "run")
+    hpcjobs(folder, "resume", "run", "--steps", 5)
+    assert story(folder, "run")["history"]["step"] == [1, 2, 3, 4, 5]
+
+
 def test_settings_of_a_users_job_are_checked(folder: Path) -> None:
     assert "--steps is 0" in refused(folder, "run", "./count.py", "--steps", 0)
     assert "did you mean '--steps'?" in refused(folder, "run", "./count.py", "--step", 3)

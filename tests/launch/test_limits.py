@@ -182,7 +182,6 @@ def test_what_no_partition_asked_for_can_run_is_refused_with_what_fits(asked: di
         {"partition": "accel", "sbatch_arg": ("--gpus=16",)},
         {"partition": "plain", "gpus_per_node": "8"},
         {"partition": "debug", "qos": "long", "time": "1-0"},  # which may lift the limit
-        {"partition": "nowhere", "sbatch_arg": ("--clusters=other",)},
         {"ntasks_per_node": 500, "sbatch_arg": ("--overcommit",)},
         {"constraint": "skylake&avx512"},
     ],

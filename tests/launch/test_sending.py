@@ -13,7 +13,10 @@ SBATCH = """#!/bin/bash
 calls=$(($(cat calls 2>/dev/null || echo 0) + 1)); echo $calls >calls
 answer=$(cat answers/$calls 2>/dev/null || echo ok)
 case $answer in
-  refuse) echo "sbatch: error: Batch job submission failed: Invalid account" >&2; exit 1 ;;
+  late) echo "$((100 + calls))|${1#--job-name=}" >>late
+    echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1 ;;
+  refuse) [ ! -e late ] || mv late jobs
+    echo "sbatch: error: Batch job submission failed: Invalid account" >&2; exit 1 ;;
   drop) echo "sbatch: error: Unable to contact slurm controller (connect failure)" >&2; exit 1 ;;
 esac
 name=${1#--job-name=}
@@ -56,7 +59,7 @@ def jobs(site: Path) -> list[str]:
 
 
 def sent(name: str = "kmeans-0badcafe") -> str:
-    return send(["sbatch", f"--job-name={name}"], name).job_id
+    return send(["sbatch", f"--job-name={name}"], name)
 
 
 def test_an_answer_is_taken_as_it_is(site: Path) -> None:
@@ -98,6 +101,20 @@ def test_a_refusal_is_passed_on_in_slurms_words_and_is_not_tried_again(site: Pat
     assert (site / "calls").read_text() == "1\n"
 
 
+def test_a_job_that_arrived_late_is_kept_when_the_second_call_is_refused(site: Path) -> None:
+    answers(site, "late", "refuse")
+    assert sent() == "101"
+    assert len(jobs(site)) == 1
+
+
+def test_accounts_that_do_not_answer_leave_the_fate_open(site: Path) -> None:
+    answers(site, "drop")
+    (site / "tools" / "sacct").write_text('#!/bin/bash\necho "Connection refused" >&2\nexit 1\n')
+    with pytest.raises(UnknownFateError):
+        sent()
+    assert (site / "calls").read_text() == "1\n"
+
+
 def test_a_controller_that_is_down_leaves_the_fate_open_and_sends_nothing_twice(site: Path) -> None:
     answers(site, "lose")
     (site / "down").touch()
@@ -107,5 +124,5 @@ def test_a_controller_that_is_down_leaves_the_fate_open_and_sends_nothing_twice(
 
 
 def test_the_number_is_found_among_a_sites_banners() -> None:
-    assert parse("Welcome 2026\n12;cluster\nbye\n") == sending.Accepted("12", "cluster")
-    assert parse("Submitted batch job") is None
+    assert parse("Welcome 2026\n12;cluster\nbye\n") == "12"
+    assert parse("Submitted batch job") == ""

@@ -7,6 +7,7 @@ import pytest
 
 from hpcjobs.errors import UserError
 from hpcjobs.launch import site
+from hpcjobs.launch.ordering import from_toml
 from hpcjobs.launch.resources import Resources
 
 BASH = "#!/bin/bash\n"
@@ -17,7 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of the test's own, and a folder for the system's set-up."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(site, "SYSTEM", tmp_path / "etc")
-    monkeypatch.delenv("HPCJOBS_SITE", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     (tmp_path / "etc").mkdir()
     (tmp_path / "project" / "slurm").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project")
@@ -142,16 +143,48 @@ def test_a_script_of_another_user_is_not_taken_unnamed(home: Path, tmp_path: Pat
         site.find_script(None, "cpu", tmp_path / "project")
 
 
-def test_site_sh_is_looked_for_where_the_scripts_look(
+def test_the_users_folder_is_where_the_desktops_rules_put_it(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    assert site.find_site_script(run) is None
-    for path in (tmp_path / "etc" / "site.sh", home / "site.sh", tmp_path / "project" / "site.sh", run / "site.sh"):
-        put(path)
-        assert site.find_site_script(run) == path
-    monkeypatch.setenv("HPCJOBS_SITE", str(put(tmp_path / "named.sh")))
-    assert site.find_site_script(run) == tmp_path / "named.sh"
+    put(home / "site.toml", 'mpi = "pmi2"\n')
+    put(tmp_path / "elsewhere" / "hpcjobs" / "site.toml", 'mpi = "pmix"\n')
+    assert site.read_site().mpi == "pmi2"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
+    assert site.read_site().mpi == "pmix"
+
+
+def test_the_slurm_table_of_a_job_takes_what_site_toml_takes(home: Path, tmp_path: Path) -> None:
+    lines = 'time = 00:10:00\nmem = 4000\ngpus-per-node = 2\nnodes = 2\nmax-requeues = 3\nscript = "./own.sbatch"\n'
+    toml = put(tmp_path / "job.toml", f"clusters = 4\n[slurm]\n{lines}")
+    assert from_toml(toml) == {
+        "time": "00:10:00",
+        "mem": "4000",
+        "gpus_per_node": "2",
+        "nodes": 2,
+        "max_requeues": 3,
+        "script": str(tmp_path / "own.sbatch"),
+    }
+    assert from_toml(put(tmp_path / "named.toml", '[slurm]\nscript = "gpu"\n')) == {"script": "gpu"}
+    assert from_toml(put(tmp_path / "plain.toml", "clusters = 4\n")) == from_toml(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[slurm]\ntime = "soon"', "[slurm]: --time is 'soon': expected minutes"),
+        ("[slurm]\nmen = 4000", "[slurm]: unknown key 'men'; did you mean 'mem'?"),
+        ("[slurm]\nmax_requeues = -1", "[slurm]: --max-requeues is -1: expected int >= 0"),
+        ("[slurm]\nmem-per-cpu = 1\nmem_per_cpu = 2", "[slurm]: 'mem_per_cpu' is there with - and with _"),
+        ("slurm = 3", "slurm is 3: expected a table, under the line [slurm]"),
+    ],
+)
+def test_a_mistake_in_the_slurm_table_is_named_by_file_and_key(
+    home: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    toml = put(tmp_path / "job.toml", text)
+    with pytest.raises(UserError) as refused:
+        from_toml(toml)
+    assert str(refused.value).startswith(f"{toml}: {said}")
 
 
 def test_header_lines_of_a_script_count_until_its_first_command() -> None:

@@ -274,7 +274,7 @@ def test_tasks_of_a_sweep_are_known_by_their_place_in_the_array(
     tmp_path: Path, commands: Commands, cache: Cache
 ) -> None:
     sweep = made(
-        tmp_path / "sweep", Sent("t", [], SUBMITTED, "12", array="0-1"), Sent("u", [], SUBMITTED, "13", "", "0-1", 2)
+        tmp_path / "sweep", Sent("t", [], SUBMITTED, "12", array="0-1"), Sent("u", [], SUBMITTED, "13", "0-1", 2)
     )
     (sweep / "sweep.json").write_text("{}")
     tasks = [made(sweep / f"task-{task:05}") for task in range(5)]

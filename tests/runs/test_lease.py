@@ -32,6 +32,15 @@ def held_by(folder: RunFolder, **owner: Any) -> None:
     folder.lease.write_text(json.dumps(record))
 
 
+def in_job(monkeypatch: pytest.MonkeyPatch, job: str, restarts: int, cluster: str) -> None:
+    """Put this process into a Slurm job."""
+    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    here = {"SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(restarts), "SLURM_CLUSTER_NAME": cluster}
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+
+
 def owner_of(folder: RunFolder) -> str:
     return str(json.loads(folder.lease.read_text())["token"])
 
@@ -85,6 +94,39 @@ def test_a_silent_owner_on_another_host_is_given_up(folder: RunFolder) -> None:
     silent = time.time() - leases.SILENCE_S - 5
     os.utime(folder.lease, (silent, silent))
     assert take(folder, {"reason": "running"}, [])[0]["reason"] == "killed"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "job", "restarts", "taken"),
+    [
+        ("a", "a", "13", 0, True),  # Slurm says that job 12 has ended
+        ("a", "a", "12", 1, True),  # started again, as we are told ourselves
+        ("a", "a", "12", 0, False),
+        ("b", "a", "13", 0, False),
+        ("b", "a", "12", 1, False),
+        ("", "a", "13", 0, False),
+        ("a", "", "13", 0, False),
+        ("", "", "12", 1, False),
+    ],
+)
+def test_the_word_of_slurm_counts_only_for_jobs_of_the_same_cluster(
+    folder: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    theirs: str,
+    ours: str,
+    job: str,
+    restarts: int,
+    taken: bool,
+) -> None:
+    attempt = {"id": "old", "reason": "running", "job_id": "12", "restarts": 0, "cluster": theirs}
+    owner = {**myself(), "host": "elsewhere"}
+    folder.lease.write_text(json.dumps({"token": "old", "owner": owner, "attempts": [attempt]}))
+    in_job(monkeypatch, job, restarts, ours)
+    if taken:
+        assert take(folder, {"reason": "running"}, [], lambda job: True)[0]["reason"] == "killed"
+    else:
+        with pytest.raises(RunFolderError, match="on elsewhere"):
+            take(folder, {"reason": "running"}, [], lambda job: True)
 
 
 def test_of_many_that_take_over_at_once_one_wins(folder: RunFolder) -> None:

@@ -130,7 +130,7 @@ def _wait(job: str, place: Path, limit_s: float) -> None:
             )
         if now - asked > ASK_EVERY_S:
             asked, state = now, control.state(job) or state
-        if state.split(" ")[0] in (*control.FINAL, "gone"):
+        if control.ended(state):
             late = time.monotonic() + LATE_S
             while not _ended(place) and time.monotonic() < late:
                 time.sleep(LOOK_EVERY_S)

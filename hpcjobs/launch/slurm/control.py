@@ -1,12 +1,8 @@
 """Asking the controller about one job, and telling it what to do with it."""
 
+from hpcjobs.launch.slurm import states
 from hpcjobs.launch.slurm.command import Answer, ask
 
-# States in which a job will not run again by itself.
-FINAL = (
-    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
-    "TIMEOUT",
-)  # fmt: skip
 QUICK_S = 20.0
 
 
@@ -21,7 +17,12 @@ def state(job: str) -> str:
 
 def over(job: str) -> bool:
     """Whether Slurm has ended a job for good: the controller keeps every job that still may run."""
-    return state(job).split(" ")[0] in (*FINAL, "gone")
+    return ended(state(job))
+
+
+def ended(says: str) -> bool:
+    """Whether a job of which `state` says so is over; silence is no end."""
+    return says == "gone" or states.ended(says)
 
 
 def requeue(job: str) -> Answer:

@@ -36,7 +36,7 @@ def refuse_impossible(resources: Resources) -> list[str]:
 def check(resources: Resources, known: Sequence[Partition]) -> list[str]:
     """SettingsError for what cannot run, naming what would fit; else notes for the user."""
     options = dict(passed(text) for text in resources.sbatch_arg)
-    if not known or "clusters" in options:
+    if not known:
         return []
     if resources.nodes and resources.ntasks_per_node and resources.ranks > resources.nodes * resources.ntasks_per_node:
         each = f"--nodes {resources.nodes} with --ntasks-per-node {resources.ntasks_per_node}"

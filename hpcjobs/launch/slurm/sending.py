@@ -4,12 +4,12 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hpcjobs.errors import SlurmError
+from hpcjobs.launch.slurm import query
 from hpcjobs.launch.slurm.command import ask
 
-JOB_ID = re.compile(r"(\d+)(?:;([\w.-]+))?")
+JOB_ID = re.compile(r"(\d+)(?:;[\w.-]+)?")
 TRIES = 3
 # Before a call is made again: a request that is still on its way must have time to arrive.
 LOOKS_S = (1.0, 4.0, 15.0)
@@ -17,35 +17,34 @@ LOOKS_S = (1.0, 4.0, 15.0)
 PATIENCE = 2
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """The number of a job, and the cluster where the site names one."""
-
-    job_id: str
-    cluster: str = ""
+class RefusedError(SlurmError):
+    """Slurm would not take the job, and cannot have taken it before."""
 
 
 class UnknownFateError(SlurmError):
     """Nobody can say whether Slurm took the job: the controller does not answer."""
 
 
-def send(argv: Sequence[str], name: str) -> Accepted:
-    """Call sbatch until one job of that name exists; SlurmError with Slurm's own words when it will not take it."""
+def send(argv: Sequence[str], name: str) -> str:
+    """Call sbatch until one job of that name exists; its number. RefusedError has Slurm's own words."""
     for attempt in range(TRIES):
         answer = ask(argv)
-        accepted = parse(answer.out) if answer.code == 0 else None
+        accepted = parse(answer.out) if answer.code == 0 else ""
         if accepted and attempt == 0:
             return accepted
-        if not accepted and answer.code not in (0, None) and not answer.lost:
-            raise SlurmError(f"Slurm refused the job: {refusal(answer.problem)}")
+        refused = not accepted and answer.code not in (0, None) and not answer.lost
+        if refused and attempt == 0:
+            raise RefusedError(f"Slurm refused the job: {refusal(answer.problem)}")
         found = accepted or look_again(name)
-        if found is not None:
+        if found:
             return keep_one(name, found)
+        if refused:
+            raise SlurmError(f"Slurm refused the job: {refusal(answer.problem)}")
     raise SlurmError(f"sbatch was called {TRIES} times and made no job; its last words: {answer.problem}")
 
 
-def look_again(name: str) -> Accepted | None:
-    """The job of a name, if Slurm has it by now; UnknownFateError when nobody answers."""
+def look_again(name: str) -> str:
+    """The job of a name, "" if Slurm does not have it by now; UnknownFateError when nobody answers."""
     silent = 0
     for pause in LOOKS_S:
         time.sleep(pause)
@@ -60,38 +59,40 @@ def look_again(name: str) -> Accepted | None:
             f"the Slurm controller does not answer: whether it took job {name} is not known yet; "
             "`hpcjobs submit RUNDIR` looks first and sends it only if it is not there"
         )
-    return None
+    return ""
 
 
-def jobs_named(name: str) -> list[Accepted] | None:
-    """The jobs of that name, the oldest first; None when the controller does not answer."""
+def jobs_named(name: str) -> list[str] | None:
+    """The numbers of the jobs of that name, the oldest first; None when one that may know does not answer."""
     user = str(os.getuid())
     answer = ask(["squeue", "--noheader", "--states=all", f"--user={user}", f"--name={name}", "--format=%F|%j"])
     if answer.code != 0:
         return None
     ids = {line.strip().partition("|")[0] for line in answer.out.splitlines() if line.strip().endswith(f"|{name}")}
-    if not ids:  # it may have ended and been forgotten by the controller; without accounting there is no answer
-        argv = ["sacct", "--noheader", "--parsable2", "--allocations", f"--name={name}", "--starttime=now-2days"]
+    if not ids:  # it may have ended and been forgotten by the controller
+        argv = ["sacct", "--noheader", "--parsable2", "--allocations", f"--name={name}", "--starttime=now-30days"]
         known = ask([*argv, f"--user={user}", "--format=JobID,JobName"])
+        if known.code != 0 and query.NO_ACCOUNTING not in (known.err + known.out).lower():
+            return None
         ids = {re.split(r"[_|]", line)[0] for line in known.out.splitlines() if line.endswith(f"|{name}")}
-    return [Accepted(number) for number in sorted((found for found in ids if found.isdigit()), key=int)]
+    return sorted((found for found in ids if found.isdigit()), key=int)
 
 
-def keep_one(name: str, found: Accepted) -> Accepted:
+def keep_one(name: str, found: str) -> str:
     """Of several jobs that a lost answer has made, let the first live."""
     twins = jobs_named(name) or [found]
     if len(twins) > 1:
-        ask(["scancel", *(twin.job_id for twin in twins[1:])])
-    return twins[0] if found.job_id != twins[0].job_id else found
+        ask(["scancel", *twins[1:]])
+    return twins[0]
 
 
-def parse(text: str) -> Accepted | None:
-    """The number in an answer of `sbatch --parsable`; lines that a site adds around it are passed over."""
+def parse(text: str) -> str:
+    """The number in an answer of `sbatch --parsable`, "" if none; lines that a site adds around it are passed over."""
     for line in reversed(text.splitlines()):
         found = JOB_ID.fullmatch(line.strip())
         if found:
-            return Accepted(found[1], found[2] or "")
-    return None
+            return found[1]
+    return ""
 
 
 def refusal(problem: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import DataError, LaunchError, SlurmError
-from hpcjobs.launch.slurm import command
+from hpcjobs.launch.slurm import command, states
 from hpcjobs.launch.slurm.cache import Cache
 from hpcjobs.launch.submitting import settle
 from hpcjobs.launch.watch.truth import Verdict, look
@@ -42,15 +42,16 @@ def cancel(runs: Sequence[Path]) -> list[Cancellation]:
     """Stop runs wherever they are. What waits in the queue is cancelled first, so that it does not start meanwhile."""
     cache = Cache.open()
     cache.fresh()
-    found = [_by_hand(one) for one in look(runs, cache)]
+    found = look(runs, cache)
     _mark(found)  # before anybody is asked: whoever does not answer now will find it
     homes = dict.fromkeys(home(one.run) for one in found if one.state == "submitting")
     for path in homes:
         settle(path)  # a job of unknown fate could not be cancelled
     if homes:
-        found = [_by_hand(one) for one in look(runs, cache)]
+        found = look(runs, cache)
         _mark(found)
-    going = _going(found)
+    stopping = {one.run: _whoever_runs(one) for one in _going(found)}
+    going = [each for several in stopping.values() for each in several]
     try:
         end_jobs(going, runs)
     finally:
@@ -58,7 +59,9 @@ def cancel(runs: Sequence[Path]) -> list[Cancellation]:
     problems = [trouble for one in going if not one.job_id and (trouble := end_process(one))]
     if problems:
         raise LaunchError("; ".join(problems))
-    return [Cancellation(one.run, one.job_id, one.state, one in going) for one in found]
+    return [
+        Cancellation(one.run, stopping.get(one.run, [one])[0].job_id, one.state, one.run in stopping) for one in found
+    ]
 
 
 def end_jobs(going: Sequence[Verdict], meant: Sequence[Path]) -> None:
@@ -121,21 +124,32 @@ def _going(found: Iterable[Verdict]) -> list[Verdict]:
     return [one for one in found if not one.ended and one.state != "not started"]
 
 
-def _by_hand(verdict: Verdict) -> Verdict:
-    """A run that a script was sent for by hand has no submission: its job is the one that holds the lease."""
-    attempts = holding(RunFolder(verdict.run)).get("attempts", [])
-    if verdict.job_id or verdict.ended or not attempts:
-        return verdict
-    return replace(verdict, job_id=attempts[-1]["job_id"])
+def _whoever_runs(verdict: Verdict) -> list[Verdict]:
+    """Who holds the lease (the job of a script sent by hand, or "" for a process), and the job sent last if it goes on.
+
+    The holder, where there is one, comes first.
+    """
+    folder = RunFolder(verdict.run)
+    attempts = holding(folder).get("attempts", [])
+    if not attempts or attempts[-1]["job_id"] == verdict.job_id:
+        return [verdict]
+    holder = replace(verdict, job_id=attempts[-1]["job_id"])
+    if not verdict.job_id:
+        return [holder]
+    if owner(folder) is None:
+        return [verdict]
+    if verdict.slurm is None or states.ended(verdict.slurm.state):
+        return [holder]
+    return [holder, replace(verdict, state=states.words(verdict.slurm.state))]
 
 
 def _mark(found: Iterable[Verdict]) -> None:
     """Say in the folders that these jobs must not go on by themselves; in that of a sweep as well."""
     marks: dict[Path, list[str]] = {}
     for one in _going(found):
-        if one.job_id:
-            for path in dict.fromkeys((home(one.run), one.run)):
-                marks.setdefault(path, []).append(one.job_id)
+        jobs = [job for job in dict.fromkeys((one.job_id, *(each.job_id for each in _whoever_runs(one)))) if job]
+        for path in dict.fromkeys((home(one.run), one.run)) if jobs else ():
+            marks.setdefault(path, []).extend(jobs)
     for path, jobs in marks.items():
         folder = RunFolder(path)
         content = Cancelled(list(dict.fromkeys([*folder.cancelled_jobs(), *jobs])), now())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpcjobs.launch.requeueing import GOES_ON
 from hpcjobs.launch.slurm import states
 from hpcjobs.launch.slurm.query import utc
 from hpcjobs.launch.slurm.rows import Row
@@ -22,8 +23,6 @@ ENDS = {
     "DEADLINE": "deadline",
     "REVOKED": "revoked",
 }
-# Ends of an attempt after which its job may go back into the queue: by our script, or by Slurm that preempted it.
-GOES_ON = ("time_limit", "preempted", "terminated")
 # A job that neither witness knows is given up after so long: one empty answer is no proof.
 LOST_S = 120.0
 # A file server may show the end of a run to another host so much later.

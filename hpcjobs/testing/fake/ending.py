@@ -56,6 +56,8 @@ def end(job: Job, status: int, usage: "resource.struct_rusage | None", config: M
     now = time.time()
     code, killer = (0, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
     cause = job["ending"]
+    if not cause and any(request["what"] == "requeue" for request in job["requests"]):
+        cause = "requeue"  # asked for by the script itself, which was quicker than the controller
     job["exit_code"], job["exit_signal"] = code, killer
     job["usage"] = measured(job, usage)
     if cause:
