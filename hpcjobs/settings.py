@@ -74,7 +74,7 @@ def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field])
         elif kind == tuple[str, ...]:
             parser.add_argument(flag(name), action="append", default=argparse.SUPPRESS, metavar="X", help=text)
         else:
-            metavar = "|".join(_choices(kind)) or name.rsplit("_", 1)[-1].upper()
+            metavar = "|".join(_choices(kind)) or name.partition("_per_")[0].rsplit("_", 1)[-1].upper()
             parser.add_argument(flag(name), default=argparse.SUPPRESS, metavar=metavar, help=help_text)
 
 

@@ -52,6 +52,8 @@ def show(run: Path, lines: int) -> int:
     found = logs(run)
     if not found:
         (verdict,) = look([run])
+        if verdict.ended and not verdict.job_id:
+            raise RunFolderError(f"{run}: kept no log: it ran in a terminal; it is {in_words(verdict)}")
         raise RunFolderError(f"{run}: has no log yet; it is {in_words(verdict)}")
     if found[1:]:
         say(f"{found[-1].name}, the newest of {len(found)}: {', '.join(path.name for path in found[:-1])} before it")

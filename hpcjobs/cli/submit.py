@@ -77,6 +77,7 @@ def new(what: str, argv: list[str]) -> int:
 def new_data(argv: list[str]) -> int:
     """`hpcjobs data import` or `generate` as a job."""
     from hpcjobs.cli.data import generate_arguments, import_arguments
+    from hpcjobs.data.examples import resolve
 
     kinds = {name.partition(" ")[2]: name for name in jobs.DATA}
     if not argv or argv[0] not in kinds:
@@ -89,7 +90,8 @@ def new_data(argv: list[str]) -> int:
     place, manner = place_of(given), Manner.of(given)
     if argv[0] == "import":
         source, file, options = import_arguments(rest)
-        flags: dict[str, Any] = {"source": source, "file": str(file), "options": options}
+        named = str(Path(resolve(source)).expanduser().absolute())  # the job runs elsewhere
+        flags: dict[str, Any] = {"source": named, "file": str(file), "options": options}
     else:
         flags = generate_arguments(rest)
         flags["out"] = str(flags["out"])

@@ -10,6 +10,7 @@ import numpy as np
 from hpcjobs.data.importing import ImportReport, import_table
 from hpcjobs.data.schema import Variable, text
 from hpcjobs.data.table import ImportOptions, refuse_existing
+from hpcjobs.errors import SettingsError
 from hpcjobs.parallel.communicator import on_root
 from hpcjobs.runs.context import Context
 from hpcjobs.settings import setting
@@ -18,7 +19,7 @@ from hpcjobs.settings import setting
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `hpcjobs data import` was told."""
 
-    source: Annotated[str, setting("table to read", kind="data")]
+    source: Annotated[str, setting("table to read")]
     file: Annotated[str, setting("file to write", kind="data")]
     options: dict[str, Any] = {}
 
@@ -31,7 +32,10 @@ def options_of(settings: Settings) -> ImportOptions:
 
 
 def check(settings: Settings) -> None:
-    """Refuse before the queue what is there already."""
+    """Refuse before the queue a table that is not there, and a file that is."""
+    named = Path(settings.source.partition(":/")[0])
+    if not named.exists():
+        raise SettingsError(f"{named}: no such file")
     refuse_existing(Path(settings.file), options_of(settings).force)
 
 

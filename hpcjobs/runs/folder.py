@@ -70,6 +70,11 @@ class RunFolder:
             wish: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(self.settings.read_bytes(), type=Wish))
             return wish
         except FileNotFoundError:
+            if (self.path / "sweep.json").exists():
+                raise RunFolderError(
+                    f"{self.path}: is a sweep: hpcjobs status {self.path} tells of its tasks; name one of them, "
+                    "such as its folder task-00000"
+                ) from None
             raise RunFolderError(
                 f"{self.path}: not a run folder (no settings.json in it); `hpcjobs run JOB --out {self.path}` makes one"
             ) from None

@@ -332,6 +332,7 @@ def test_resources_come_from_the_toml_file_and_flags_win(site: Site) -> None:
 def test_a_data_set_is_imported_by_a_job(site: Site) -> None:
     (site.folder / "t.csv").write_text("a,b\n1,2\n3,4\n")
     assert "exists already" in site.refused("submit", "data", "import", "t.csv", "b.h5")
+    assert "nope.csv: no such file" in site.refused("submit", "data", "import", "nope.csv", "t.h5")
     site.submit("data", "import", "t.csv", "t.h5", "--time", 5)
     site.hpcjobs("wait", "last")
     assert "2 rows x 2 columns" in story(site.folder, "last")["title"]

@@ -53,7 +53,8 @@ def measure(
     used = seconds(whole.fields.get("TotalCPU", "")) if whole else None
     gpus = _whole(given.get("gres/gpu", ""))
     lost, spent, dated = lost_time(outcome.get("attempts", []))
-    notes = [] if steps else ["this site keeps no accounts of jobs: what was used is not known"]
+    silent = "this site keeps no accounts of jobs" if job else "it ran on this machine, not as a job of Slurm's"
+    notes = [] if steps else [f"{silent}: what was used is not known"]
     energy = joules(whole.fields.get("ConsumedEnergyRaw", "")) if whole else None
     if energy is not None and not resources.get("exclusive"):
         energy = None
