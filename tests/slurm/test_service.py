@@ -201,3 +201,15 @@ def test_a_time_limit_requeues_until_the_run_is_done(slurm: Slurm, limited: int)
     assert told["digest"] == slurm.local["limit"]
     assert len(told["attempts"]) > 1
     assert {attempt["job_id"] for attempt in told["attempts"]} == {str(limited)}
+
+
+def test_a_preemption_with_a_time_of_grace_is_requeued_by_the_script(slurm: Slurm) -> None:
+    there = ("--sbatch-arg=--nodelist=node4", "--nodes", 1, "--ntasks-per-node", 2)
+    job = submitted(slurm, *SLOW, "--partition", "grace", *there, "--out", "grace")
+    slurm.wait_for_step("grace")
+    slurm.ask("srun", "--partition=main", "--exclusive", "--nodelist=node4", "true")
+    slurm.hpcjobs("wait", "grace")
+    told = story(slurm.folder, "grace")
+    assert told["digest"] == slurm.local["long"]
+    assert [attempt["job_id"] for attempt in told["attempts"]] == [str(job)] * 2
+    assert told["attempts"][0]["reason"].startswith("preempted")
