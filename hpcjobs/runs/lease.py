@@ -65,12 +65,12 @@ def take(
     folder: RunFolder,
     attempt: dict[str, Any],
     ended: Sequence[dict[str, Any]],
-    over: Callable[[str], bool] = lambda job: False,
+    over: Callable[[str, str], bool] = lambda job, cluster: False,
 ) -> Attempts:
     """Take the lease of a folder and return all attempts at the run, this one last: its `id` is the token.
 
     `ended` are the attempts that told how they ended; those that only the lease of a dead owner tells of were killed.
-    `over` tells whether Slurm has ended a job: then what its heartbeat says does not matter any more.
+    `over` tells whether Slurm has ended a job of a cluster: then what its heartbeat says does not matter any more.
     RunFolderError when a living process holds the folder.
     """
     deadline = time.monotonic() + PATIENCE_S
@@ -151,16 +151,16 @@ def told(lease: dict[str, Any], ended: Sequence[dict[str, Any]], folder: RunFold
     return [*ended, *lost]
 
 
-def _ended_by_slurm(record: dict[str, Any], over: Callable[[str], bool]) -> bool:
+def _ended_by_slurm(record: dict[str, Any], over: Callable[[str, str], bool]) -> bool:
     """Whether the owner was part of a job that Slurm has ended, or started again: as this very process."""
     attempt: dict[str, Any] = record["attempts"][-1] if record["attempts"] else {"job_id": ""}
     if not attempt["job_id"] or _here(record["owner"]):
         return False
-    if not slurm_cluster() or attempt["cluster"] != slurm_cluster():
-        return False  # our controller knows nothing of that job; it may have one of the same number
-    if attempt["job_id"] == slurm_job():
+    if not attempt["cluster"]:
+        return False
+    if (attempt["job_id"], attempt["cluster"]) == (slurm_job(), slurm_cluster()):
         return bool(attempt["restarts"] < slurm_restarts())
-    return over(attempt["job_id"])
+    return over(attempt["job_id"], attempt["cluster"])
 
 
 def slurm_cluster() -> str:

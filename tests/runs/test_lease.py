@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hpcjobs.errors import RunFolderError
+from hpcjobs.launch.slurm.control import over
 from hpcjobs.runs import lease as leases
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import Lease, take
@@ -97,16 +98,17 @@ def test_a_silent_owner_on_another_host_is_given_up(folder: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "job", "restarts", "taken"),
+    ("theirs", "ours", "named", "job", "restarts", "taken"),
     [
-        ("a", "a", "13", 0, True),  # Slurm says that job 12 has ended
-        ("a", "a", "12", 1, True),  # started again, as we are told ourselves
-        ("a", "a", "12", 0, False),
-        ("b", "a", "13", 0, False),
-        ("b", "a", "12", 1, False),
-        ("", "a", "13", 0, False),
-        ("a", "", "13", 0, False),
-        ("", "", "12", 1, False),
+        ("a", "a", "a", "13", 0, True),  # Slurm says that job 12 has ended
+        ("a", "a", "a", "12", 1, True),  # started again, as we are told ourselves
+        ("a", "a", "a", "12", 0, False),
+        ("b", "a", "a", "13", 0, False),
+        ("b", "a", "a", "12", 1, False),
+        ("", "a", "a", "13", 0, False),
+        ("a", "", "a", "", 0, True),  # on a login node
+        ("a", "", "b", "", 0, False),
+        ("", "", "", "12", 1, False),
     ],
 )
 def test_the_word_of_slurm_counts_only_for_jobs_of_the_same_cluster(
@@ -114,6 +116,7 @@ def test_the_word_of_slurm_counts_only_for_jobs_of_the_same_cluster(
     monkeypatch: pytest.MonkeyPatch,
     theirs: str,
     ours: str,
+    named: str,
     job: str,
     restarts: int,
     taken: bool,
@@ -122,11 +125,18 @@ def test_the_word_of_slurm_counts_only_for_jobs_of_the_same_cluster(
     owner = {**myself(), "host": "elsewhere"}
     folder.lease.write_text(json.dumps({"token": "old", "owner": owner, "attempts": [attempt]}))
     in_job(monkeypatch, job, restarts, ours)
+    tools = folder.path / "tools"  # a controller that knows no job 12 any more
+    tools.mkdir()
+    (tools / "squeue").write_text('#!/bin/sh\necho "slurm_load_jobs error: Invalid job id specified" >&2; exit 1\n')
+    (tools / "scontrol").write_text(f'#!/bin/sh\necho "ClusterName             = {named}"\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     if taken:
-        assert take(folder, {"reason": "running"}, [], lambda job: True)[0]["reason"] == "killed"
+        assert take(folder, {"reason": "running"}, [], over)[0]["reason"] == "killed"
     else:
         with pytest.raises(RunFolderError, match="on elsewhere"):
-            take(folder, {"reason": "running"}, [], lambda job: True)
+            take(folder, {"reason": "running"}, [], over)
 
 
 def test_of_many_that_take_over_at_once_one_wins(folder: RunFolder) -> None:

@@ -1,5 +1,8 @@
 """Asking the controller about one job, and telling it what to do with it."""
 
+import os
+import re
+
 from hpcjobs.launch.slurm import states
 from hpcjobs.launch.slurm.command import Answer, ask
 
@@ -15,9 +18,21 @@ def state(job: str) -> str:
     return "gone" if "invalid job id" in answer.err.lower() else ""
 
 
-def over(job: str) -> bool:
-    """Whether Slurm has ended a job for good: the controller keeps every job that still may run."""
-    return ended(state(job))
+def over(job: str, cluster: str) -> bool:
+    """Whether Slurm has ended a job for good: the controller keeps every job that still may run.
+
+    Another cluster's controller knows nothing of the job, and may have one of the same number.
+    """
+    return cluster == name() and ended(state(job))
+
+
+def name() -> str:
+    """The name of the cluster that our commands ask; "" when nobody says it."""
+    if os.environ.get("SLURM_CLUSTER_NAME"):
+        return os.environ["SLURM_CLUSTER_NAME"]
+    answer = ask(["scontrol", "show", "config"], QUICK_S)
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", answer.out, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def ended(says: str) -> bool:
