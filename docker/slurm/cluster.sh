@@ -157,7 +157,7 @@ SlurmdTimeout=10
 SlurmctldTimeout=30
 KillWait=5
 MinJobAge=$SC_JOB_AGE
-MaxArraySize=6
+MaxArraySize=10
 # preemption: jobs in 'scavenge' are requeued when 'main' wants their nodes, those in 'grace' get their --signal first
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE

@@ -213,7 +213,7 @@ def test_a_trial_submission_tells_where_and_leaves_no_job(slurm: Site) -> None:
     ended = slurm.call("sbatch", "--test-only", "--ntasks=2", "--job-name=trial", slurm.script("job.sh", "true"))
     assert ended.returncode == 0 and ended.stdout == ""
     assert re.search(
-        r"sbatch: Job \d+ to start at \S+ using 2 processors on nodes node1 in partition main", ended.stderr
+        r"sbatch: Job \d+ to start at \S+ using 2 processors on nodes node\d in partition main", ended.stderr
     )
     assert slurm.queue("%i", "--name=trial", "--states=all") == []
 
