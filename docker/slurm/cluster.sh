@@ -395,6 +395,7 @@ cmd_kill_slurmd() {
 }
 cmd_kill_ctld() {
   need_root; settings recorded; lock; alive slurmctld || die "slurmctld is not running"
+  sleep 6  # it writes what has changed every five seconds; a job that is not written yet would be lost, as anywhere
   stop slurmctld KILL; say "slurmctld killed; 'up' starts it again"
 }
 cmd_restore() {
