@@ -10,6 +10,7 @@ import msgspec
 from hpcjobs import settings
 from hpcjobs.errors import SettingsError
 from hpcjobs.launch import resources, site
+from hpcjobs.launch.requeueing import DEFAULT as REQUEUES
 from hpcjobs.launch.resources import Resources
 from hpcjobs.launch.slurm import limits
 from hpcjobs.launch.submitting import Order
@@ -17,7 +18,6 @@ from hpcjobs.runs.progress import say
 from hpcjobs.runs.submission import Submission
 from hpcjobs.settings import setting
 
-REQUEUES = 10
 LEAD = re.compile(rb"^#SBATCH --signal=B:USR1@(\d+)", re.MULTILINE)
 
 
