@@ -12,6 +12,9 @@ CLEAN := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
 .PHONY: demo test test-slurm slurm-scripts slurm-service slurm-accounts test-docker accept bench clean
 
+# Half of the tests' time is waiting for other processes.
+WORKERS ?= 3
+
 demo: .venv/local
 	@examples/demo.sh $(BIN)/hpcjobs
 
@@ -19,7 +22,7 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 # Root, Debian: a real Slurm of several nodes on this machine, for as long as the tests take. Three clusters, two at a
 # time: what befalls jobs; what users do; what is told where the site keeps accounts and the controller forgets.

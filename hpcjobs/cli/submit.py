@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcjobs import jobs, settings
-from hpcjobs.cli import Parser
+from hpcjobs.cli import Parser, data
 from hpcjobs.cli._delivery import Manner, Parcel, add_slurm, deliver
 from hpcjobs.cli.run import add_place, place_of
 from hpcjobs.errors import RunFolderError, SettingsError
@@ -23,7 +23,7 @@ from hpcjobs.runs.making import label_of
 from hpcjobs.runs.progress import say
 
 USAGE = """usage: hpcjobs submit JOB [job.toml] [--flag value ...] [--nodes N --ntasks-per-node N --time T ...]
-       hpcjobs submit data import|generate ...               as hpcjobs data, on a node
+       hpcjobs submit data import|generate ...              as hpcjobs data, on a node
        hpcjobs submit RUNDIR [--time T --mem M ...]         send a run again: it goes on where it stopped
        hpcjobs submit SWEEP --only failed|unfinished        send tasks of a sweep again
 
@@ -75,11 +75,8 @@ def new(what: str, argv: list[str]) -> int:
 
 
 def new_data(argv: list[str]) -> int:
-    """`hpcjobs data import` or `generate` as a job."""
-    from hpcjobs.cli.data import generate_arguments, import_arguments
-    from hpcjobs.data.examples import resolve
-
-    kinds = {name.partition(" ")[2]: name for name in jobs.DATA}
+    """A command of `hpcjobs data` as a job."""
+    kinds = {name.partition(" ")[2]: name for name in jobs.data_jobs()}
     if not argv or argv[0] not in kinds:
         raise SettingsError(f"hpcjobs submit data: name what to do: {', '.join(kinds)}")
     parser = Parser(prog=f"hpcjobs submit data {argv[0]}", description=f"The flags of `hpcjobs data {argv[0]}`, and:")
@@ -88,13 +85,7 @@ def new_data(argv: list[str]) -> int:
     known, rest = parser.parse_known_args(argv[1:])
     given = vars(known)
     place, manner = place_of(given), Manner.of(given)
-    if argv[0] == "import":
-        source, file, options = import_arguments(rest)
-        named = str(Path(resolve(source)).expanduser().absolute())  # the job runs elsewhere
-        flags: dict[str, Any] = {"source": named, "file": str(file), "options": options}
-    else:
-        flags = generate_arguments(rest)
-        flags["out"] = str(flags["out"])
+    flags = data.load(argv[0]).request(rest)
     name = kinds[argv[0]]
     job = jobs.find(name)
     order = ordering.order(place.name or f"data-{argv[0]}", given)

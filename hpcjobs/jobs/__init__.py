@@ -14,8 +14,8 @@ from typing import Any
 from hpcjobs.errors import SettingsError, nearest
 from hpcjobs.runs.code import split
 
-# What `submit data ...` sends: jobs that no other verb names.
-DATA = {"data import": "_data_import", "data generate": "_data_generate"}
+# What `submit data COMMAND` sends are the modules `_data_COMMAND`: no other verb names them.
+DATA = "_data_"
 NEEDED = "`Settings` and `run(settings, context)`"
 
 
@@ -23,6 +23,12 @@ def names() -> list[str]:
     """Every job that can be named without a file."""
     theirs = [point.name for point in importlib.metadata.entry_points(group="hpcjobs.jobs")]
     return sorted({*_ours(), *theirs})
+
+
+def data_jobs() -> dict[str, str]:
+    """The module of each command of `hpcjobs data` that can be sent as a job, by the name of that job."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return {f"data {name.removeprefix(DATA)}": name for name in names if name.startswith(DATA)}
 
 
 def canonical(name: str) -> str:
@@ -46,8 +52,8 @@ def find(name: str, code: Path | None = None) -> Any:
         job = _from_file(file, attribute)
     elif ":" in name:
         job = _from_package(name, code)
-    elif name in (*_ours(), *DATA):
-        job = importlib.import_module(f"{__name__}.{DATA.get(name, name)}")
+    elif name in (*_ours(), *data_jobs()):
+        job = importlib.import_module(f"{__name__}.{data_jobs().get(name, name)}")
     else:
         points = importlib.metadata.entry_points(group="hpcjobs.jobs", name=name)
         if not points:

@@ -29,6 +29,8 @@ class Tally:
 
 
 TALLY = pytest.StashKey[Tally]()
+# Under which name a worker of pytest-xdist hands its tally over; each of them selects all tests and runs a part.
+HANDED_OVER = "mpi_tally"
 
 
 class RankedItem(pytest.Item):
@@ -118,6 +120,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 ranked.keywords.update({mark.name: mark for mark in marks[item]})
                 items[position] = ranked
     return result
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        tally = session.config.stash[TALLY]
+        output[HANDED_OVER] = (tally.selected, tally.executed)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    selected, executed = getattr(node, "workeroutput", {}).get(HANDED_OVER, (0, 0))
+    tally = node.config.stash[TALLY]
+    tally.selected = max(tally.selected, selected)
+    tally.executed += executed
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

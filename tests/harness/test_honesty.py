@@ -74,6 +74,13 @@ def test_whole_suite_with_an_executed_mpi_test_passes(tmp_path: Path) -> None:
     assert ended.outcomes["test_needs_two_ranks[ranks2]"] == ("passed", "")
 
 
+def test_workers_count_together(tmp_path: Path) -> None:
+    assert session(tmp_path, RANKED, "--numprocesses=2").code == pytest.ExitCode.OK
+    ended = session(tmp_path, PLAIN, "--numprocesses=2")
+    assert ended.code == pytest.ExitCode.TESTS_FAILED
+    assert "no MPI test was executed" in ended.printed
+
+
 def test_without_mpiexec_mpi_tests_skip_and_the_session_fails(tmp_path: Path, bare_python: Path) -> None:
     for arguments in ([], ["tests/test_small.py"]):
         ended = session(tmp_path, RANKED, *arguments, python=str(bare_python), **bare_environment())
