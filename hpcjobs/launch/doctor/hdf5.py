@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hpcjobs.launch import child
 from hpcjobs.launch.doctor._finding import OK, PROBLEM, WARNING, Finding, Machine, listed, pip, set_here
-from hpcjobs.launch.doctor._folder import aside
+from hpcjobs.launch.doctor._folder import aside, show
 
 PLACE = 30
 LIMIT_S = 60.0
@@ -67,9 +67,7 @@ def file(machine: Machine) -> Finding:
     if told.get("same"):
         return Finding(OK, f"written, read back and verified in {machine.folder}")
     said = child.telling(answer.err) or answer.problem
-    return Finding(
-        PROBLEM, f"a tiny file does not come back from {machine.folder}: {said}", "hpcjobs doctor --folder ."
-    )
+    return Finding(PROBLEM, f"a tiny file does not come back from {machine.folder}: {said}", show(machine.folder))
 
 
 def write_and_read(folder: Path) -> bool:

@@ -1,7 +1,8 @@
 """The MPI library that this Python loads, and whether the mpiexec that we would use belongs to it."""
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from hpcjobs.errors import LaunchError
@@ -59,14 +60,17 @@ def ranks(machine: Machine) -> Finding:
     except LaunchError:
         why = "no mpiexec beside this Python nor on PATH: ranks can be started by srun only"
         return Finding(PROBLEM if machine.ranks > 1 else WARNING, why, pip(INSTALL))
-    return start(launcher, loaded.name)
+    other = shutil.which("mpiexec", path=machine.environment.get("PATH"))
+    return start(launcher, loaded.name, other if other and not launcher.samefile(other) else "")
 
 
-def start(launcher: Path, name: str, limit_s: float = START_S) -> Finding:
-    """Whether two ranks that a launcher starts see each other."""
-    told = child.run([str(launcher), "--version"], limit_s)
-    which = f"{launcher} ({make(told.out)})" if make(told.out) else str(launcher)
-    answer = child.run(argv(launcher), limit_s, local.environment() | ONE_THREAD)
+def start(launcher: Path, name: str, other: str = "", limit_s: float = START_S) -> Finding:
+    """Whether two ranks that a launcher starts see each other; `other` is the mpiexec on PATH where that is not ours."""
+    told = make(child.run([str(launcher), "--version"], limit_s).out)
+    which = f"{launcher}{f' ({told})' if told else ''}{f'; another one is on PATH, {other}' if other else ''}"
+    # The ranks of the trial job of `hpcjobs setup`: they tell how many they are.
+    argv = local.argv(launcher, RANKS, ["hpcjobs.launch.setup.trial"])
+    answer = child.run(argv, limit_s, local.environment() | ONE_THREAD)
     size = child.last_object(answer.out).get("ranks")
     if size == RANKS:
         return Finding(OK, f"{which}: {RANKS} ranks see each other")
@@ -74,12 +78,8 @@ def start(launcher: Path, name: str, limit_s: float = START_S) -> Finding:
         why = f"{which}: each of {RANKS} ranks is alone: it does not belong to the MPI library, {name}"
     else:
         why = f"{which}: {RANKS} ranks do not start: {child.telling(answer.err) or answer.problem}"
-    return Finding(PROBLEM, why, pip(INSTALL.replace("install", "install --force-reinstall --no-deps mpich", 1)))
-
-
-def argv(launcher: Path) -> Sequence[str]:
-    """The ranks of the trial job of `hpcjobs setup`: they tell how many they are."""
-    return local.argv(launcher, RANKS, ["hpcjobs.launch.setup.trial"])
+    again = f"install --force-reinstall --no-deps {' '.join(wheels())}"
+    return Finding(PROBLEM, why, pip(again if wheels() else INSTALL))
 
 
 def make(version: str) -> str:
