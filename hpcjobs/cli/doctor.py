@@ -21,14 +21,14 @@ EPILOG = "Nothing is changed, and nothing is left behind. Exit code 1 when somet
 def main(argv: list[str]) -> int:
     """`hpcjobs doctor`: a line a check, as it ends."""
     parser = Parser(prog="hpcjobs doctor", description=__doc__, epilog=EPILOG)
-    parser.add_argument("-n", dest="ranks", default="1", metavar="RANKS", help="ranks on this machine (default: 1)")
+    parser.add_argument("-n", dest="ranks", metavar="RANKS", help="ranks on this machine (default: 1)")
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="where runs shall lie (default: $HPCJOBS_RUNS, else ./runs)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     given = parser.parse(argv)
     local.check(given.ranks)
-    machine = Machine(folder=chosen(given.folder), ranks=int(given.ranks))
+    machine = Machine(folder=chosen(given.folder), ranks=int(given.ranks or 1))
     found = []
     for name, finding in examine(machine):
         found.append((name, finding))

@@ -65,7 +65,7 @@ def ranks(machine: Machine) -> Finding:
 
 
 def start(launcher: Path, name: str, other: str = "", limit_s: float = START_S) -> Finding:
-    """Whether two ranks that a launcher starts see each other; `other` is the mpiexec on PATH where that is not ours."""
+    """Whether two ranks that a launcher starts see each other; `other` is the mpiexec on PATH, if not this one."""
     told = make(child.run([str(launcher), "--version"], limit_s).out)
     which = f"{launcher}{f' ({told})' if told else ''}{f'; another one is on PATH, {other}' if other else ''}"
     # The ranks of the trial job of `hpcjobs setup`: they tell how many they are.
