@@ -56,7 +56,8 @@ def chosen(folder: Path | None) -> Path:
 
 def told(name: str, finding: Finding) -> str:
     """A check on one line."""
-    fix = f"; fix: {finding.fix}" if finding.fix else ""
+    command = finding.fix.encode(errors="backslashreplace").decode()  # the name of a folder may be no text
+    fix = f"; fix: {command}" if command else ""
     return f"{finding.verdict:<9} {name:<17} {line(finding.found)}{fix}"
 
 

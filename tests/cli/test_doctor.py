@@ -87,3 +87,4 @@ def test_a_folder_that_is_not_there_yet_is_looked_at_where_it_will_be(
 def test_a_line_holds_verdict_name_finding_and_fix() -> None:
     line = doctor.told("clock", Finding(WARNING, "two\nlines \x1b[31m", "sudo this; that"))
     assert line == "warning   clock             two lines [31m; fix: sudo this; that"
+    doctor.told("run folder", Finding(PROBLEM, "\udcff: full", "ls \udcff")).encode()
