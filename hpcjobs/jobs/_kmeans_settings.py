@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hpcjobs.data.source import Source, locate, locate_rows
+from hpcjobs.data.source import Source, locate, locate_features
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs._tables import TAKEN, WIDENED, Wanted
 from hpcjobs.settings import setting
@@ -128,7 +128,7 @@ def check(settings: Settings) -> Source:
     numbers = counts(settings)
     outlier_share(settings)
     memory(settings)
-    source = locate_rows(settings.data)
+    source = locate_features(settings.data)
     rows, features = source.shape
     if source.dtype.name not in (*TAKEN, *WIDENED):
         raise SettingsError(

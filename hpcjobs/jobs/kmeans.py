@@ -11,7 +11,7 @@ from hpcjobs.clustering import kmeans, minibatch, oversampling
 from hpcjobs.clustering import start as starts
 from hpcjobs.clustering.position import Fit, Position
 from hpcjobs.clustering.table import Survey, Table, survey
-from hpcjobs.data.source import locate_rows
+from hpcjobs.data.source import locate_features
 from hpcjobs.jobs._inputs import load_centres
 from hpcjobs.jobs._kmeans_result import described, finish
 from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, memory, wanted
@@ -32,7 +32,7 @@ BASE_BYTES = 300 * 2**20
 
 def need(settings: Settings, ranks: int) -> int:
     """Memory of one rank in bytes: its rows, what is kept for each of them, the centres, Python itself."""
-    source = locate_rows(settings.data)
+    source = locate_features(settings.data)
     rows, features = -(-source.shape[0] // ranks), source.shape[1]
     stored, used = source.dtype.itemsize, scaled_dtype(source.dtype, settings.scale, settings.metric).itemsize
     slab = rows * features * (used + (stored if used != stored else 0))
