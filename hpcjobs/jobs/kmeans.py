@@ -17,6 +17,7 @@ from hpcjobs.data.schema import Variable, rows_of
 from hpcjobs.data.slab import identities
 from hpcjobs.data.source import Source, locate
 from hpcjobs.errors import SettingsError
+from hpcjobs.jobs._clusters import figures as figures
 from hpcjobs.jobs._tables import load, load_centres
 from hpcjobs.kernels.kmeans import compile_for
 from hpcjobs.parallel.communicator import leader_first, on_root
