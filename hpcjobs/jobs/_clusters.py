@@ -27,11 +27,11 @@ def inertia(material: Material) -> Iterator[Figure]:
     if not steps or len(steps) != len(values):
         return
     starts = material.history.get("start", [0.0] * len(steps))
-    best = material.result.get("start", np.array(starts[-1]))
+    best, word = material.result.get("start", np.array(starts[-1])), "best" if "start" in material.result else "last"
     lines: list[Line] = []
     for start in dict.fromkeys(starts):
         own_values = [value for value, own in zip(values, starts, strict=True) if own == start]
-        name = f"start {start:.0f}, the best" if start == best and len(set(starts)) > 1 else ""
+        name = f"start {start:.0f}, the {word}" if start == best and len(set(starts)) > 1 else ""
         lines.append(Line(range(1, len(own_values) + 1), own_values, name, faint=bool(start != best)))
     course = next((line.y for line in lines if not line.faint), lines[-1].y)
     told = f"inertia falls from {course[0]:.6g} to {course[-1]:.6g} in {len(course)} iterations"
@@ -98,6 +98,8 @@ def images(material: Material) -> Iterator[Figure]:
     pictures = centres[shown].reshape(len(shown), *shape)
     if len(shape) == 3 and shape[2] == 1:
         pictures = pictures[..., 0]  # (shown, height, width)
+    if not np.isfinite(pictures).all():
+        return
     told = f"{some} as an image of {' x '.join(str(length) for length in shape)}"
     caption = f"{told[0].upper()}{told[1:]}, from black ({pictures.min():.4g}) to white ({pictures.max():.4g})."
     yield Images("Centres as images", caption, f"Small images: {told}.", pictures, [str(number) for number in shown])

@@ -48,7 +48,9 @@ def of_dataset(path: Path, described: Mapping[str, Any], shape: str | None) -> P
     parts += [Section("Figures", text=text, figures=drawn)] if drawn or text else []
     title = str(described["title"] or path.name)
     parts.append(origin.opening(path, listed, "data"))
-    parts.append(origin.citing(title, str(described["created"]), described["file_digest"] or "", "File digest", ""))
+    parts.append(
+        origin.citing(title, described["created"], origin.Cited("File digest", described["file_digest"] or ""))
+    )
     whole = "A data set, complete." if described["complete"] else "A data set that was not completed."
     checked = "What this page shows was read from blocks that match the digests kept in the file."
     tone = "good" if described["complete"] else "open"

@@ -26,11 +26,12 @@ STYLE: Any = {
     "svg.hashsalt": "hpcjobs",
     "text.parse_math": False,  # names of columns may hold dollars
 }
-BLUE, FAINT, NONE = "#1f5fa8", "#b9c4d0", "#9aa3ad"
+BLUE, FAINT, NONE = "#1f5fa8", "#b9c4d0", "#c9cfd6"
 LONGEST_LABEL = 40
 # From here on bars are one outline, and points one image.
 MANY = 100
 MARGIN = 0.05
+FARTHEST = 1e300  # the width of an axis must be a number too
 
 
 def draw(figure: Figure) -> str:
@@ -71,7 +72,7 @@ def _curve(axes: "Axes", figure: Curve) -> None:
         few = len(line.x) <= MANY
         axes.plot(
             np.asarray(line.x, dtype=float),
-            np.asarray(line.y, dtype=float),
+            np.asarray(line.y, dtype=float).clip(-FARTHEST, FARTHEST),
             color=FAINT if line.faint else BLUE if len(strong) == 1 else None,
             marker="o" if figure.points and few else None,
             markersize=4,

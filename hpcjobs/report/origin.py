@@ -1,7 +1,9 @@
 """The parts of a page that outlive it: provenance, how to open the file, how to cite it."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,10 @@ def provenance(story: Story, found: Arrays) -> Section:
     grids = [Grid("Inputs", ("data set", "rows", "digest"), inputs)]
     grids.append(Grid("Software", ("package", "version"), list(story["software"].items())))
     machine = ("host", "processor", "blas", "blas_threads")
-    some = enumerate(story["ranks"][:MOST_ROWS])
-    ranks = [(number, *(one.get(key, "") for key in machine)) for number, one in some]
-    more = f"Ranks, the first {MOST_ROWS} of {len(story['ranks'])}" if len(story["ranks"]) > MOST_ROWS else "Ranks"
-    grids.append(Grid(more, ("rank", "host", "processor", "BLAS", "BLAS threads"), ranks))
+    alike = Counter(tuple(one.get(key, "") for key in machine) for one in story["ranks"])
+    ranks = [(count, *one) for one, count in alike.most_common(MOST_ROWS)]
+    more = f", the first {MOST_ROWS} of {len(alike)}" if len(alike) > MOST_ROWS else ""
+    grids.append(Grid(f"Machines{more}", ("ranks", "host", "processor", "BLAS", "BLAS threads"), ranks))
     shown = [(name, value) for name, value in facts if value]
     return Section("Provenance", facts=shown, grids=[grid for grid in grids if grid.rows])
 
@@ -72,10 +74,20 @@ def opening(path: Path, listed: Sequence[Mapping[str, Any]], group: str) -> Sect
     )
 
 
-def citing(title: str, created: str, digest: str, which: str, version: str, run: str = "") -> Section:
+@dataclass(frozen=True)
+class Cited:
+    """What names the content: the kind of its digest and the digest; the run and the version that made it, if any."""
+
+    kind: str
+    digest: str
+    run: str = ""
+    version: str = ""
+
+
+def citing(title: str, created: str, what: Cited) -> Section:
     """One sentence that names exactly this content."""
-    made = f"Made with hpcjobs {version}" if version else "Made with hpcjobs"
-    of_run = f" Run {run}." if run else ""
-    said = f"{title}. {made}, {created[:10]}.{of_run} {which} {digest or 'none'}."
-    text = ("The digest is that of the content: whoever has the same one has the same bits.",) if digest else ()
+    made = f"Made with hpcjobs {what.version or ''}".rstrip()
+    of_run = f" Run {what.run}." if what.run else ""
+    text = ("The digest is that of the content: whoever has the same one has the same bits.",) if what.digest else ()
+    said = f"{title}. {made}, {str(created)[:10]}.{of_run} {what.kind} {what.digest or 'none'}."
     return Section("How to cite it", text=text, snippets=[Snippet("Text", [said])])

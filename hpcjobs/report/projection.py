@@ -30,6 +30,8 @@ def project(rows: NDArray[Any]) -> Plane | None:
     if len(whole) < 2 or whole.shape[1] == 0:
         return None
     mean = whole.mean(axis=0)
+    if not np.isfinite(whole - mean).all():  # too far apart for their differences
+        return None
     _, lengths, directions = np.linalg.svd(whole - mean, full_matrices=False)
     axes = np.zeros((2, whole.shape[1]))
     axes[: len(directions[:2])] = directions[:2]

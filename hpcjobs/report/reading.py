@@ -67,7 +67,7 @@ def sample_of_input(inputs: list[dict[str, Any]]) -> Sample:
     entry = inputs[0]
     try:
         return _unchanged(str(entry["name"]), entry)
-    except (DataError, OSError, ValueError) as error:
+    except (DataError, OSError, ValueError, KeyError) as error:
         return Sample(why=f"the input cannot be read now: {error}")
 
 
@@ -91,6 +91,8 @@ def find(name: str) -> tuple[Source, tuple[int, ...]]:
         dataset = safety.get(file, path, inner or "/data/x")
         axes = tuple((dim[0].name or "").rpartition("/")[2] if len(dim) else "" for dim in dataset.dims)
         shape = tuple(dataset.shape)
+    if len(shape) < 2:
+        raise DataError(f"{name}: has {len(shape)} axes {shape}, so no rows of several features")
     return locate(name, len(shape)), shape[1:] if axes[1:] in IMAGE_AXES else ()
 
 

@@ -41,7 +41,7 @@ def of_run(folder: RunFolder, shape: str | None) -> Page:
     story, wish = tell_run(folder), folder.read_settings()
     path = Path(story["file"]) if story.get("file") else None
     parts = _parts(story, path, shape)
-    if told.state != "done":
+    if told.command or told.last_lines:
         parts = [_end(told), *parts]
     title = story["title"] if told.state == "done" and story.get("title") else f"{story['job']} in {folder.path.name}"
     text = [*told.details, f"Run folder {folder.path}."]
@@ -67,7 +67,6 @@ def _parts(story: Story, path: Path | None, shape: str | None) -> list[Section]:
         return [part for part in parts if part is not None]
     listed, found = describe_file(path)["datasets"], arrays(path)
     group = "result" if story["kind"] == "result" else "history"
-    title, software = f"{story['title']}", story["software"]
     parts = [
         sections.asked(story),
         sections.result(story, listed),
@@ -79,10 +78,10 @@ def _parts(story: Story, path: Path | None, shape: str | None) -> list[Section]:
         origin.opening(path, listed, group),
     ]
     if story["kind"] == "result":
-        version = software.get("hpcjobs", "")
-        parts.append(
-            origin.citing(title, story["created"], story["digest"], "Result digest SHA-256", version, story["run_uuid"])
+        which = origin.Cited(
+            "Result digest SHA-256", story["digest"], story["run_uuid"], story["software"].get("hpcjobs")
         )
+        parts.append(origin.citing(story["title"], story["created"], which))
     return [part for part in parts if part is not None]
 
 
@@ -98,8 +97,8 @@ def _figures(story: Story, found: Arrays, shape: str | None) -> Section | None:
 
 
 def _end(told: Explanation) -> Section:
-    """How a run stands that is not done, and what to do."""
+    """What to do about a run that is not done, and what it said last."""
     snippets = [Snippet("To go on", [told.command])] if told.command else []
     if told.last_lines:
         snippets.append(Snippet(f"Last lines of {told.log}", told.last_lines))
-    return Section("How it stands", text=(told.headline,), snippets=snippets)
+    return Section("How it stands", snippets=snippets)

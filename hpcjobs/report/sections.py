@@ -33,16 +33,31 @@ def installed(name: str) -> Any:
 
 def asked(story: Story) -> Section:
     """The command to repeat it, and every setting with its meaning."""
-    job = installed(story["job"])
-    declared = fields(job.Settings) if job else {}
-    rows = [
-        (flag(name), value_of(value), "" if _given(name, value, declared) else "yes", _meaning(name, declared))
-        for name, value in story["settings"].items()
-    ]
+    declared = _declared(story["job"])
     words = command(story, declared)
     snippets = [Snippet("The command to repeat it", [words])] if words else []
-    grid = Grid("Settings in force", ("setting", "value", "by default", "meaning"), rows)
-    return Section("What was asked", facts=[("job", story["job"])], snippets=snippets, grids=[grid] if rows else [])
+    grid = settings(story["job"], story["settings"])
+    grids = [grid] if grid.rows else []
+    return Section("What was asked", facts=[("job", story["job"])], snippets=snippets, grids=grids)
+
+
+def settings(job: str, values: Mapping[str, Any]) -> Grid:
+    """Settings with their meaning."""
+    declared = _declared(job)
+    rows = [
+        (
+            flag(name),
+            value_of(value) + ("" if value is None or _given(name, value, declared) else " (by default)"),
+            _meaning(name, declared),
+        )
+        for name, value in values.items()
+    ]
+    return Grid("Settings in force", ("setting", "value", "meaning"), rows)
+
+
+def _declared(job: str) -> dict[str, Field]:
+    found = installed(job)
+    return fields(found.Settings) if found else {}
 
 
 def command(story: Story, declared: Mapping[str, Field]) -> str:
@@ -98,11 +113,16 @@ def result(story: Story, listed: Sequence[Mapping[str, Any]]) -> Section:
             entry["long_name"] or "",
         )
         for entry in listed
-        if entry["path"].startswith("/result/") and entry["shape"] is not None
+        if entry["path"].startswith("/result/") and entry["shape"] is not None and not is_index(entry)
     ]
     text = () if rows else ("There is no result yet.",)
     grids = [Grid("Data sets of the result", ("data set", "shape or value", "type", "meaning"), rows)] if rows else []
     return Section("Result", text=text, facts=facts, grids=grids)
+
+
+def is_index(entry: Mapping[str, Any]) -> bool:
+    """Whether a data set only counts along an axis, which nobody needs to be told."""
+    return str(entry["long_name"] or "") == f"index of {entry['path'].rpartition('/')[2]}"
 
 
 def described(story: Story) -> list[tuple[str, str]]:
