@@ -7,7 +7,7 @@ from hpcjobs.cli import Parser
 
 def main(argv: list[str]) -> int:
     """`hpcjobs report`: one HTML file that is complete in itself; prints its path."""
-    from hpcjobs.data.publish import publish_bytes
+    from hpcjobs.data.publish import publish
     from hpcjobs.data.table import refuse_existing
     from hpcjobs.report.building import build
     from hpcjobs.report.page import render, require
@@ -29,6 +29,10 @@ def main(argv: list[str]) -> int:
     path = Path(given.what) if Path(given.what).is_file() else find(given.what)
     out = given.out or (path / "report.html" if path.is_dir() else path.with_suffix(".html"))
     refuse_existing(out, given.force)
-    publish_bytes(out, render(build(path, given.shape)))
+    page = render(build(path, given.shape))
+    with publish(out) as temporary:
+        temporary.write_bytes(page)
+        if given.out is None:  # for those who may read what it tells of
+            temporary.chmod(path.stat().st_mode & 0o666)
     print(out)
     return 0

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpcjobs.report.course import Story
 from hpcjobs.report.page import Grid, Section, Snippet
 from hpcjobs.report.reading import Arrays, text
-from hpcjobs.report.sections import Story
 
 FACTS = {"system": "system", "mpi": "MPI", "git": "git commit of hpcjobs", "numerics": "numerics", "slurm": "Slurm"}
 MOST_ROWS = 100
+LIKELY = ("labels", "x", "inertia")  # what a reader wants first
 
 
 def provenance(story: Story, found: Arrays) -> Section:
@@ -56,7 +57,8 @@ def opening(path: Path, listed: Sequence[Mapping[str, Any]], group: str) -> Sect
     plain = [name for name in names if all(part.isidentifier() for part in name.strip("/").split("/"))]
     if not plain:
         return Section("How to open it", text=(f"hpcjobs data inspect {path.name} lists what it holds.",))
-    chosen = next((name for name in plain if name.rpartition("/")[2] in ("labels", "x", "inertia")), plain[0])
+    wanted = [f"/{group}/{name}" for name in LIKELY]
+    chosen = next((name for name in wanted if name in plain), plain[0])
     file, group = repr(path.name), plain[0].strip("/").rpartition("/")[0]
     return Section(
         "How to open it",

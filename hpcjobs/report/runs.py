@@ -7,11 +7,11 @@ from hpcjobs.data.inspect import describe_file
 from hpcjobs.errors import SettingsError
 from hpcjobs.launch.watch.examining import examine
 from hpcjobs.launch.watch.why import Explanation
-from hpcjobs.report import origin, sections
+from hpcjobs.report import course, origin, sections
+from hpcjobs.report.course import Story
 from hpcjobs.report.kinds import Material
 from hpcjobs.report.page import Page, Section, Snippet
 from hpcjobs.report.reading import Arrays, Sample, arrays, below, image_shape, sample_of_input
-from hpcjobs.report.sections import Story
 from hpcjobs.runs import outcome
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.story import tell, tell_run
@@ -63,7 +63,7 @@ def _parts(story: Story, path: Path | None, shape: str | None) -> list[Section]:
             raise SettingsError(
                 f"--shape {shape!r}: this run has written no file yet, so there is nothing to show as images"
             )
-        parts = [sections.asked(story), sections.attempts(story, {})]
+        parts = [sections.asked(story), course.attempts(story, {})]
         return [part for part in parts if part is not None]
     listed, found = describe_file(path)["datasets"], arrays(path)
     group = "result" if story["kind"] == "result" else "history"
@@ -71,9 +71,9 @@ def _parts(story: Story, path: Path | None, shape: str | None) -> list[Section]:
         sections.asked(story),
         sections.result(story, listed),
         _figures(story, found, shape),
-        sections.history(story),
-        sections.attempts(story, found),
-        sections.energy(found),
+        course.history(story),
+        course.attempts(story, found),
+        course.energy(found),
         origin.provenance(story, found),
         origin.opening(path, listed, group),
     ]
@@ -91,8 +91,9 @@ def _figures(story: Story, found: Arrays, shape: str | None) -> Section | None:
     known = results.get("centres", some.rows)
     features = known.shape[1] if known is not None and known.ndim == 2 else None
     image = image_shape(shape, some.image, features)
-    drawn = sections.figures(story, Material(results, story["history"], some.rows, some.picked, image))
-    text = (f"No rows of the input are shown: {some.why}.",) if some.why else ()
+    drawn, odd = sections.figures(story, Material(results, story["history"], some.rows, some.picked, image))
+    text = [f"No rows of the input are shown: {some.why}."] if some.why else []
+    text += [odd] if odd else []
     return Section("Figures", text=text, figures=drawn) if drawn or text else None
 
 
