@@ -70,7 +70,9 @@ def attempts(story: Story, found: Arrays) -> Section | None:
 def _timing(found: Arrays) -> list[Grid]:
     """Seconds (ranks, phases) of the last attempt, over its ranks."""
     seconds, phases = found.get("seconds"), found.get("phase")
-    if seconds is None or phases is None or seconds.ndim != 2 or seconds.size == 0 or len(phases) != seconds.shape[1]:
+    if seconds is None or phases is None or seconds.dtype.kind != "f" or seconds.size == 0:
+        return []
+    if seconds.ndim != 2 or phases.shape != seconds.shape[1:]:
         return []
     rows = [(_word(phase), *spread(column)) for phase, column in zip(phases, seconds.T, strict=True)]
     rows.append(("all", *spread(seconds.sum(axis=1))))

@@ -1,5 +1,7 @@
 """The page of a run tells what was asked, what came of it, and where it comes from."""
 
+import os
+import platform
 import shlex
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from pretend import end, new_run
 from hpcjobs.cli import Parser, report
 from hpcjobs.data.schema import Variable, texts
 from hpcjobs.jobs.kmeans import Settings
+from hpcjobs.report import reading
 from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.lease import Lease, take
 from hpcjobs.settings import add_flags, build, fields
 
 
@@ -84,6 +88,23 @@ def test_a_run_that_has_not_begun_has_a_page(tmp_path: Path) -> None:
     assert found.row("--clusters")[1] == "3"
 
 
+def test_a_run_that_goes_on_shows_its_newest_file(tmp_path: Path) -> None:
+    folder = new_run(tmp_path / "run", clusters=3)
+    folder.checkpoints.mkdir(exist_ok=True)
+    run_file(folder.checkpoint(2), "checkpoint")
+    run_file(folder.live, "live", history={"inertia": [8.0, 2.0]})
+    attempts = take(folder, {key: value for key, value in ATTEMPT.items() if key != "ended"}, [])
+    lease = Lease(folder.lease, attempts[-1]["id"], beats=False)
+    try:
+        found = page(folder.path)
+    finally:
+        lease.release()
+    assert f"running: process {os.getpid()} on {platform.node()}" in found.text
+    assert "hpcjobs logs -f" in found.text
+    assert "newest live file, live.h5" in found.text
+    assert found.row("inertia")[1:] == ["8", "2", "2", "8"]
+
+
 def test_a_failed_run_shows_why_and_the_end_of_its_log(tmp_path: Path) -> None:
     folder = new_run(tmp_path / "run", clusters=3)
     (folder.path / "log-12.out").write_text("\n".join(f"line {number}" for number in range(50)))
@@ -142,7 +163,7 @@ def test_new_columns_of_a_clustering_result_are_drawn_or_left_alone(tmp_path: Pa
     assert not any("calinski" in alt for alt in alts)
 
 
-def test_rows_are_shown_only_while_they_are_those_that_were_read(digits: Path, tmp_path: Path) -> None:
+def test_rows_are_shown_only_while_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = tmp_path / "x.h5"
     with h5py.File(inner, "w") as file:
         file["x"] = np.random.default_rng(1).normal(size=(3, 4))
@@ -159,6 +180,9 @@ def test_rows_are_shown_only_while_they_are_those_that_were_read(digits: Path, t
     run_file(result, inputs=[entry | {"modified": 5}])
     assert f"the input has changed since: {inner}" in page(result).text
     assert "Scatter plot: 2 centres along" in str(page(result).every("img"))
+    run_file(result, inputs=[entry])
+    monkeypatch.setattr(reading, "LARGEST_INPUT", 95)  # 3 rows of 4 numbers are 96 bytes
+    assert "too large to be read again" in page(result).text
     inner.unlink()
     assert f"the input is not there any more: {inner}" in page(result).text
 
