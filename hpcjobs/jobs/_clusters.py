@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.report.kinds import Bars, Curve, Figure, Images, Line, Material, Scatter
+from hpcjobs.report.kinds import MOST_NUMBERED, Bars, Curve, Figure, Images, Line, Material, Scatter
 from hpcjobs.report.projection import project
 
 MOST_IMAGES = 100
@@ -35,7 +35,7 @@ def inertia(material: Material) -> Iterator[Figure]:
         lines.append(Line(range(1, len(own_values) + 1), own_values, name, faint=bool(start != best)))
     course = next((line.y for line in lines if not line.faint), lines[-1].y)
     told = f"inertia falls from {course[0]:.6g} to {course[-1]:.6g} in {len(course)} iterations"
-    others = f"; the other {len(lines) - 1} starts in grey" if len(lines) > 1 else ""
+    others = f"; other starts in grey ({len(lines) - 1})" if len(lines) > 1 else ""
     yield Curve("Inertia", f"The {told}{others}.", f"Line chart: {told}.", lines, "iteration", "inertia")
 
 
@@ -82,7 +82,8 @@ def plane(material: Material) -> Iterator[Figure]:
     points = flat.points if what == "rows" else np.empty((0, 2))
     groups = groups[flat.kept] if what == "rows" else groups
     told = f"{len(flat.points)} {what} along the two directions in which they vary most"
-    colour = ", coloured by cluster; the numbers stand at the centres" if what == "rows" else ", by their numbers"
+    marks = "numbers stand at the centres" if len(centres) <= MOST_NUMBERED else "dark points are the centres"
+    colour = f", coloured by cluster; {marks}" if what == "rows" else f"; {marks}"
     caption = f"{told} ({flat.share:.0%} of their variance){colour}."
     alt = f"Scatter plot: {told}, with {len(centres)} centres."
     yield Scatter("Projection", caption, alt, points, groups, flat.place(centres), *flat.labels)
@@ -94,13 +95,13 @@ def images(material: Material) -> Iterator[Figure]:
     if centres is None or not shape or centres.ndim != 2 or centres.shape[1] != np.prod(shape):
         return
     shown = _largest(material.result.get("counts"), len(centres))
-    some = "every centre" if len(shown) == len(centres) else f"the centres of the {len(shown)} largest clusters"
+    some = "all centres" if len(shown) == len(centres) else f"the centres of the {len(shown)} largest clusters"
     pictures = centres[shown].reshape(len(shown), *shape)
     if len(shape) == 3 and shape[2] == 1:
         pictures = pictures[..., 0]  # (shown, height, width)
     if not np.isfinite(pictures).all():
         return
-    told = f"{some} as an image of {' x '.join(str(length) for length in shape)}"
+    told = f"{some} as images of {' x '.join(str(length) for length in shape)}"
     caption = f"{told[0].upper()}{told[1:]}, from black ({pictures.min():.4g}) to white ({pictures.max():.4g})."
     yield Images("Centres as images", caption, f"Small images: {told}.", pictures, [str(number) for number in shown])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.report.kinds import Bars, Curve, Figure, Images, Scatter
+from hpcjobs.report.kinds import MOST_NUMBERED, Bars, Curve, Figure, Images, Scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ STYLE: Any = {
     "svg.hashsalt": "hpcjobs",
     "text.parse_math": False,  # names of columns may hold dollars
 }
-BLUE, FAINT, NONE = "#1f5fa8", "#b9c4d0", "#c9cfd6"
+BLUE, FAINT, INK, NONE = "#1f5fa8", "#b9c4d0", "#1b1f24", "#c9cfd6"
 LONGEST_LABEL = 40
 # From here on bars are one outline, and points one image.
 MANY = 100
@@ -122,9 +122,11 @@ def _scatter(axes: "Axes", figure: Scatter) -> None:
     painted = np.where((groups >= 0)[:, None], palette[groups.clip(0)], _rgba(NONE))
     many = len(figure.points) > MANY
     axes.scatter(figure.points[:, 0], figure.points[:, 1], s=9, c=painted, alpha=0.75, linewidths=0, rasterized=many)
+    numbered = len(figure.marks) <= MOST_NUMBERED
     if len(figure.marks):
-        axes.scatter(figure.marks[:, 0], figure.marks[:, 1], s=170, c="white", edgecolors="#1b1f24", linewidths=1)
-    if len(figure.marks) <= MANY:
+        size, fill = (170, "white") if numbered else (5, INK)
+        axes.scatter(figure.marks[:, 0], figure.marks[:, 1], s=size, c=fill, edgecolors=INK, linewidths=1)
+    if numbered:
         for number, (x, y) in enumerate(figure.marks):
             axes.text(x, y, str(number), ha="center", va="center_baseline", fontsize=8, fontweight="bold")
     axes.margins(MARGIN)
@@ -138,13 +140,15 @@ def _images(axes: "Axes", figure: Images) -> None:
     down = -(-count // across)
     low, high = float(np.nanmin(figure.images)), float(np.nanmax(figure.images))
     shown = (np.asarray(figure.images, dtype=float) - low) / ((high - low) or 1.0)
+    small = across > 8
+    pitch = (1.42 if small else 1.22) * height / width
     for number, (image, name) in enumerate(zip(shown, figure.names, strict=True)):
-        x, y = number % across * 1.1, number // across * 1.22 * height / width
+        x, y = number % across * 1.1, number // across * pitch
         extent = (x, x + 1, y + height / width, y)
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-        axes.text(x + 0.5, y - 0.02, _label(name), ha="center", va="bottom", fontsize=8 if across <= 8 else 6)
+        axes.text(x + 0.5, y - 0.02, _label(name), ha="center", va="bottom", fontsize=5.5 if small else 8)
     axes.set_xlim(-0.05, across * 1.1 - 0.05)
-    axes.set_ylim(down * 1.22 * height / width, -0.25 * height / width)
+    axes.set_ylim(down * pitch, height / width - pitch)
     axes.set_aspect("equal")
     axes.set_axis_off()
 

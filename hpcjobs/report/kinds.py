@@ -6,6 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+MOST_NUMBERED = 40
+
 
 @dataclass(frozen=True)
 class Material:
@@ -59,7 +61,10 @@ class Bars:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Points (n, 2) coloured by their group (n,), -1 for none, and numbered marks (groups, 2) on top of them."""
+    """Points (n, 2) coloured by their group (n,), -1 for none, and marks (groups, 2) on top of them.
+
+    Up to MOST_NUMBERED marks have their numbers.
+    """
 
     title: str
     caption: str

@@ -198,4 +198,4 @@ def test_a_page_lies_in_its_folder_and_is_as_private(digits: Path, capsys: pytes
 
 def test_centres_are_images_where_the_user_says_so(digits: Path) -> None:
     alts = str(page(digits / "run" / "result.h5", "--shape", "8x8").every("img"))
-    assert "Small images: every centre as an image of 8 x 8." in alts
+    assert "Small images: all centres as images of 8 x 8." in alts
