@@ -31,6 +31,9 @@ HOMES = {
     "numba": ("kernels/cpu/",),
     "h5py": ("data/", "runs/"),
     "rich": ("cli/",),
+    "matplotlib": ("report/",),
+    "jinja2": ("report/",),
+    "markupsafe": ("report/",),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -29,7 +29,7 @@ def test_the_wheel_holds_every_module_once_and_examples_and_scripts(wheel: Path)
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "hpcjobs").rglob("*.py")}
     examples = {f"hpcjobs/examples/{path.name}" for path in (ROOT / "examples").iterdir()}
     scripts = {f"hpcjobs/scripts/{path.name}" for path in (ROOT / "slurm").iterdir()}
-    assert set(names) == modules | examples | scripts | {"hpcjobs/py.typed"}
+    assert set(names) == modules | examples | scripts | {"hpcjobs/py.typed", "hpcjobs/report/page.html.j2"}
 
 
 def test_the_demo_runs_from_the_wheel_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:

@@ -29,8 +29,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     Parameters are those of scikit-learn's KMeans where both have them. `init` is "k-means++", "k-means-parallel",
     "random" or centres (clusters, features); `random_state` is the seed, a whole number or None for 0; `batch_size` > 0
     fits by mini-batches. With `communicator`, an MPI communicator of mpi4py, `fit` takes on each rank the rows of that
-    rank, and every rank gets the labels of its own: collective, as are `fit_predict` and `fit_transform`; a communicator
-    is not copied with the estimator, clones share it.
+    rank, and every rank gets the labels of its own: collective, as are `fit_predict` and `fit_transform`.
 
     After `fit`: cluster_centers_ (clusters, features) in float64, labels_ (rows,) int32, inertia_, n_iter_.
 
@@ -137,9 +136,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             raise ValueError("n_init and max_iter must be at least 1, tol and batch_size at least 0")
         given = None if isinstance(self.init, str) else np.array(self.init, dtype=np.float64)
         if given is None and self.init not in ("k-means++", "k-means-parallel", "random"):
-            raise ValueError(
-                f"init={self.init!r}: expected k-means++, k-means-parallel, random, or an array of centres"
-            )
+            raise ValueError(f"init={self.init!r}: expected k-means++, k-means-parallel, random, or centres")
         if given is not None and given.shape != (self.n_clusters, features):
             raise ValueError(f"init has shape {given.shape}, expected {(self.n_clusters, features)}")
         drawn = self.init if isinstance(self.init, str) else "k-means++"

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hpcjobs.cli import Parser
-from hpcjobs.errors import UserError
-from hpcjobs.jobs import find as find_job
+from hpcjobs.jobs import installed
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import find
 from hpcjobs.runs.story import tell, tell_run
@@ -73,13 +72,8 @@ def print_story(story: dict[str, Any], console: Console) -> None:
 
 def described(story: dict[str, Any]) -> dict[str, str]:
     """What the job itself says of its result."""
-    if not story["result"]:
-        return {}
-    try:
-        job = find_job(story["job"])
-    except UserError:
-        return {}
-    return dict(job.describe(story["result"])) if hasattr(job, "describe") else {}
+    describe = getattr(installed(story["job"]), "describe", None) if story["result"] else None
+    return dict(describe(story["result"])) if describe else {}
 
 
 def sparkline(values: list[float]) -> str:

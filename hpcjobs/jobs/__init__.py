@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hpcjobs.errors import SettingsError, nearest
+from hpcjobs.errors import SettingsError, UserError, nearest
 from hpcjobs.runs.code import split
 
 # What `submit data COMMAND` and `submit predict` send are the modules `_data_COMMAND` and `_predict`.
@@ -64,6 +64,14 @@ def find(name: str, code: Path | None = None) -> Any:
         if not hasattr(job, needed):
             raise SettingsError(f"{name}: not a job: it has no {needed!r} (a job has {NEEDED})")
     return job
+
+
+def installed(name: str) -> Any:
+    """The job of that name if it is installed, else None: no file may make us run code that it names."""
+    try:
+        return find(name) if name in (*names(), *verbs()) else None
+    except UserError:
+        return None
 
 
 def _ours() -> list[str]:

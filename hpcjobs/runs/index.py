@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpcjobs.errors import RunFolderError, nearest
 from hpcjobs.runs import submission
-from hpcjobs.runs.process import state_folder
+from hpcjobs.runs.process import state_path
 from hpcjobs.runs.sweeps import task_folder
 
 NAMED = 5
@@ -128,5 +128,5 @@ def _links() -> list[Path]:
 
 
 def _index() -> Path | None:
-    folder = state_folder()
+    folder = state_path()
     return folder / "runs" if folder else None

@@ -71,15 +71,20 @@ def home() -> Path | None:
         return None
 
 
+def state_path() -> Path | None:
+    """`$XDG_STATE_HOME/hpcjobs` (or under ~/.local/state), there or not; None for a user without a home."""
+    base, user = os.environ.get("XDG_STATE_HOME"), home()
+    if base:
+        return Path(base) / "hpcjobs"
+    return user / ".local" / "state" / "hpcjobs" if user else None
+
+
 def state_folder() -> Path | None:
-    """`$XDG_STATE_HOME/hpcjobs` (or under ~/.local/state), made private if need be; None where none can be."""
-    base = os.environ.get("XDG_STATE_HOME")
-    user = home()
-    if not base and user is None:
-        return None
-    folder = (Path(base) if base else user / ".local" / "state" if user else Path()) / "hpcjobs"
+    """The same, made private if need be; None where it cannot be made."""
+    folder = state_path()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         return None
     return folder

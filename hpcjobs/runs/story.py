@@ -1,6 +1,8 @@
 """What a result, checkpoint or live file tells of its run, as plain data."""
 
+import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,16 @@ from hpcjobs.settings import differences
 KINDS = ("result", "checkpoint", "live")
 # Data sets below /result up to this size are told whole; larger ones by their shape.
 SMALL_BYTES = 2**20
+LARGEST_BYTES = 2**28  # of a column of the history or of the provenance
 
 
 def tell(path: Path) -> dict[str, Any]:
     """Job, settings, attempts, digest, history and small results of a file. DataError when it is none of a run."""
-    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file:
+    with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
         facts = {name: plain(value) for name, value in file.attrs.items()}
         if facts.get("kind") not in KINDS or "provenance" not in file:
             raise DataError(f"{path}: not the file of a run; `hpcjobs data inspect {path}` tells what it holds")
-        provenance = file["provenance"]
+        below = functools.partial(_below, file, path, size=raw.size)
         return {
             "file": str(path),
             "size": raw.size,
@@ -38,13 +41,13 @@ def tell(path: Path) -> dict[str, Any]:
             "complete": bool(facts["complete"]),
             "digest": facts.get("result_digest", ""),
             "file_digest": raw.record.root if raw.record else "",
-            "settings": json.loads(plain(provenance["settings"][()])),
-            "attempts": _table(provenance.get("attempts")),
-            "inputs": _table(provenance.get("inputs")),
-            "ranks": _table(provenance.get("ranks")),
-            "software": {row["package"]: row["version"] for row in _table(provenance.get("software"))},
-            "history": {name: item[()].tolist() for name, item in file.get("history", {}).items()},
-            "result": {name: _result(item) for name, item in file.get("result", {}).items()},
+            "settings": dict(json.loads(plain(below("provenance")["settings"][()]))),
+            "attempts": _table(below("provenance/attempts")),
+            "inputs": _table(below("provenance/inputs")),
+            "ranks": _table(below("provenance/ranks")),
+            "software": {row["package"]: row["version"] for row in _table(below("provenance/software"))},
+            "history": {name: item[()].tolist() for name, item in below("history").items() if _column(item)},
+            "result": {name: _result(item) for name, item in below("result").items()},
         }
 
 
@@ -122,11 +125,30 @@ def _root(path: Path) -> str:
         return raw.record.root if raw.record else ""
 
 
-def _table(group: h5py.Group | None) -> list[dict[str, Any]]:
+def _below(file: h5py.File, path: Path, group: str, size: int) -> dict[str, h5py.Dataset]:
+    """The data sets that lie in a group itself, in the order in which they were made; links and bombs are refused."""
+    parent, _, own = group.rpartition("/")
+    if own not in safety.get(file, path, parent):
+        return {}
+    found = {}
+    for name in safety.get(file, path, group):
+        item = safety.get(file, path, f"{group}/{name}")
+        if not isinstance(item, h5py.Dataset):
+            continue
+        safety.check_dataset(item, path, f"/{group}/{name}", size)
+        if group != "result" and item.nbytes > LARGEST_BYTES:
+            raise DataError(f"{path}:/{group}/{name}: has {item.nbytes} bytes, which no run writes there")
+        found[name] = item
+    return found
+
+
+def _column(item: h5py.Dataset) -> bool:
+    return item.ndim == 1 and item.dtype.kind in "fiu"
+
+
+def _table(items: Mapping[str, h5py.Dataset]) -> list[dict[str, Any]]:
     """Columns as rows; the index of the rows is left out."""
-    if group is None:
-        return []
-    columns = {name: item[()] for name, item in group.items() if not _index(name, item)}
+    columns = {name: item[()] for name, item in items.items() if not _index(name, item)}
     return [
         {name: plain(value) for name, value in zip(columns, row, strict=True)}
         for row in zip(*columns.values(), strict=True)

@@ -19,7 +19,13 @@ def blobs(rows: int = 300) -> NDArray[np.float64]:
     return draw.normal(size=(rows, 4)) + 6 * draw.integers(0, 4, size=(rows, 1))
 
 
-@parametrize_with_checks([hpcjobs.KMeans(n_clusters=3)])  # type: ignore[untyped-decorator]
+# scikit-learn exempts its own KMeans from this check as well: rows are drawn at random, and the check shuffles them.
+RANDOM = {"check_sample_weight_equivalence_on_dense_data": "which rows are drawn depends on their order"}
+
+
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [hpcjobs.KMeans(n_clusters=3)], expected_failed_checks=lambda estimator: RANDOM
+)
 def test_it_is_an_estimator(estimator: Any, check: Any) -> None:
     check(estimator)
 
