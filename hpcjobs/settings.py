@@ -9,6 +9,7 @@ import contextlib
 import functools
 import math
 import operator
+import re
 import tomllib
 import types
 import typing
@@ -119,6 +120,16 @@ def real_number(text: str) -> float:
         except ValueError:
             pass
     raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
+
+
+def memory_size(text: str) -> int:
+    """A flag's text as a number of bytes: `500MB`, `2GB`, `1.5GiB`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([kKMGT])(i?))?B?", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected a size such as 500MB or 2GB, found {text!r}")
+    number, unit, binary = found.groups()
+    power = "kMGT".index(unit.replace("K", "k")) + 1 if unit else 0
+    return int(Decimal(number) * (1024 if binary else 1000) ** power)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -78,6 +78,22 @@ def _read_and_digest(reader: Reader, shards: Shards, owned: range, rows: NDArray
         return b"".join(pool.map(read, runs))
 
 
+def digest_rows(source: Source, communicator: Communicator) -> str:
+    """The digest of a source that `read_slab` would find, without keeping its rows. Collective."""
+    if source.digest:
+        return source.digest
+    shards = shards_of(source)
+
+    def read() -> bytes:
+        with Reader(source) as reader:
+            owned = [shards.shard(index) for index in shards.owned(communicator.rank, communicator.size)]
+            blocks = (next(reader.blocks(span.start, span.stop, len(span))) for span in owned)
+            return b"".join(leaf(block.reshape(-1).view(np.uint8)) for block in blocks)
+
+    joined = b"".join(communicator.allgather_object(on_all(communicator, read)))
+    return "rows:" + hashlib.sha256(joined).hexdigest()
+
+
 def identities(source: Source, communicator: Communicator) -> Variable:
     """The `/data/id` of this rank's rows, or numbers where there is none, as a coordinate of results."""
     span = shards_of(source).rows(communicator.rank, communicator.size)

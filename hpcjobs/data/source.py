@@ -68,12 +68,18 @@ def locate(argument: str, dimensions: int) -> Source:
     return _locate(path, name, dimensions, "fiu")
 
 
+def locate_rows(argument: str) -> Source:
+    """A data set with any number of axes, the first of them its rows."""
+    path, name = split_name(argument)
+    return _locate(path, name, None, "fiuS")
+
+
 def locate_ids(source: Source) -> Source:
     """The row identities beside a source, numbers or fixed-length text."""
     return _locate(source.file, source.id_name, 1, "iuS")
 
 
-def _locate(path: Path, name: str | None, dimensions: int, kinds: str) -> Source:
+def _locate(path: Path, name: str | None, dimensions: int | None, kinds: str) -> Source:
     with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
         if name is None:
             name = _default_name(file, path, dimensions)
@@ -108,11 +114,11 @@ def _plain(dataset: h5py.Dataset) -> bool:
     return dataset.chunks is None and bool(dataset.id.get_type().equal(here))
 
 
-def _default_name(file: h5py.File, path: Path, dimensions: int) -> str:
+def _default_name(file: h5py.File, path: Path, dimensions: int | None) -> str:
     found = [
         (name, dataset.shape)
         for name, dataset in safety.datasets(file, path)
-        if dataset.ndim == dimensions and dataset.dtype.kind in "fiu"
+        if (dataset.ndim == dimensions if dimensions else dataset.ndim > 0) and dataset.dtype.kind in "fiu"
     ]
     names = [name for name, _ in found]
     if "/data/x" in names:
@@ -120,15 +126,15 @@ def _default_name(file: h5py.File, path: Path, dimensions: int) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise DataError(f"{path}: no numeric data set with {dimensions} axes in this file")
+        raise DataError(f"{path}: no numeric data set with {dimensions or 'any'} axes in this file")
     some = ", ".join(f"{path}:{name} {shape}" for name, shape in found[:5])
     raise DataError(f"{path}: {len(names)} data sets would fit; say which: {some}")
 
 
-def _check_shape(dataset: h5py.Dataset, where: str, dimensions: int, kinds: str) -> None:
+def _check_shape(dataset: h5py.Dataset, where: str, dimensions: int | None, kinds: str) -> None:
     if dataset.dtype.kind not in kinds:
         raise DataError(f"{where}: holds {dataset.dtype}, not numbers; expected float32, float64 or uint8")
-    if dataset.ndim != dimensions:
+    if dimensions is not None and dataset.ndim != dimensions:
         expected = "rows x features" if dimensions == 2 else "one value a row"
         raise DataError(
             f"{where}: has {dataset.ndim} axes {dataset.shape} where {dimensions} are needed ({expected}); "

@@ -99,7 +99,7 @@ def check_unique(identities: NDArray[Any], describe: Callable[[int, int], str]) 
 def refuse_existing(out: Path, force: bool) -> None:
     """Say before any work that `out` exists already or has no folder to lie in."""
     if out.is_dir():
-        raise SettingsError(f"{out}: is a folder; name the HDF5 file to write")
+        raise SettingsError(f"{out}: is a folder; name the file to write")
     if out.exists() and not force:
         raise SettingsError(f"{out}: exists already; name another file, or replace it with --force")
     if not out.parent.is_dir():

@@ -7,6 +7,9 @@ of NumPy's `Philox` are fixed for ever, unlike the distributions of its `Generat
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
+
+WORDS_AT_A_TIME = 4096
 
 
 def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
@@ -16,6 +19,16 @@ def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
     # The index takes the two high words of the counter, so streams of different indices never overlap.
     counter = np.array([0, 0, index & (2**64 - 1), index >> 64], dtype=np.uint64)
     return np.random.Philox(key=key, counter=counter)
+
+
+def words(seed: int, purpose: str, start: int, stop: int) -> NDArray[np.uint64]:
+    """The random words of rows `start` to `stop`: row r has word r mod 4096 of the generator of index r // 4096."""
+    first = start // WORDS_AT_A_TIME
+    drawn = [
+        philox(seed, purpose, index).random_raw(min(WORDS_AT_A_TIME, stop - index * WORDS_AT_A_TIME))
+        for index in range(first, -(-stop // WORDS_AT_A_TIME))
+    ]
+    return np.concatenate([*drawn, np.empty(0, dtype=np.uint64)])[start - first * WORDS_AT_A_TIME :]
 
 
 class Stream:

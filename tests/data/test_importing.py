@@ -42,7 +42,7 @@ def test_a_failed_import_by_force_keeps_the_old_file(source: Path, tmp_path: Pat
 
 
 def test_places_where_nothing_can_be_written_are_refused_before_any_work(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is a folder; name the HDF5 file to write"):
+    with pytest.raises(SettingsError, match="is a folder; name the file to write"):
         import_table(str(source), tmp_path)
     with pytest.raises(SettingsError, match=r"there is no folder .*/no; make it first"):
         import_table(str(source), tmp_path / "no" / "out.h5")
