@@ -15,6 +15,7 @@ from hpcjobs.data.recipe import Recipe
 from hpcjobs.data.samples import Column, Samples, blocks_of, carried, whole
 from hpcjobs.data.schema import Contents
 from hpcjobs.data.shuffle import derived
+from hpcjobs.data.source import split_name
 from hpcjobs.data.table import Progress, refuse_existing
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import DataError
@@ -57,7 +58,8 @@ def split(
     comm = communicator or SerialCommunicator()
     samples = on_root(comm, lambda: check(source, recipe, folder, force))
     part = np.empty(samples.rows, dtype=np.uint8)
-    told = on_root(comm, lambda: _decide(samples, recipe, part, folder))
+    files = _files(source, folder)
+    made = on_root(comm, lambda: _decide(samples, recipe, part, files))
     comm.bcast(part)
     share = piece(samples.rows, comm.size, comm.rank)
     attributes = derived(samples, f"hpcjobs data split {samples.file.name} {recipe}", comm)
@@ -70,19 +72,19 @@ def split(
             yield block[part[start : start + len(block)] == number]
             start += len(block)
             heard += len(block)
-            progress(heard, len(share) * len(samples.columns) * len(told))
+            progress(heard, len(share) * len(samples.columns) * len(made))
 
-    for number, made in told.items():
+    for number, target in made.items():
         before = int((part[: share.start] == number).sum())
         variables = {
-            f"/data/{name}": column.variable(made.rows, before, partial(blocks, column, number))
+            f"/data/{name}": column.variable(target.rows, before, partial(blocks, column, number))
             for name, column in samples.columns.items()
         } | carried(samples, comm.rank, comm.size)
-        title = f"{samples.title}, {PARTS[number]} part"
+        told = attributes | {"part": PARTS[number]}
         write_file(
-            made.file, Contents("input", title, variables, attributes=attributes | {"part": PARTS[number]}), comm
+            target.file, Contents("input", f"{samples.title}, {PARTS[number]}", variables, attributes=told), comm
         )
-    return list(told.values())
+    return list(made.values())
 
 
 def check(source: str, recipe: Recipe, folder: Path | None, force: bool) -> Samples:
@@ -90,15 +92,17 @@ def check(source: str, recipe: Recipe, folder: Path | None, force: bool) -> Samp
     samples = locate_samples(source)
     recipe.check(samples)
     for name in recipe.names:
-        refuse_existing(_file(samples, folder, name), force)
+        refuse_existing(_files(source, folder)[PARTS.index(name)], force)
     return samples
 
 
-def _file(samples: Samples, folder: Path | None, part: str) -> Path:
-    return (folder or samples.file.parent) / f"{samples.file.stem}-{part}.h5"
+def _files(source: str, folder: Path | None) -> list[Path]:
+    """The file of each part."""
+    path = split_name(source)[0]
+    return [(folder or path.parent) / f"{path.stem}-{part}.h5" for part in PARTS]
 
 
-def _decide(samples: Samples, recipe: Recipe, part: NDArray[np.uint8], folder: Path | None) -> dict[int, Part]:
+def _decide(samples: Samples, recipe: Recipe, part: NDArray[np.uint8], files: list[Path]) -> dict[int, Part]:
     """Fill in the part of each row, and say what the files will hold."""
     groups = None if recipe.by is None else whole(samples.values(recipe.by, "--by"))
     classes = _classes(samples)
@@ -115,8 +119,8 @@ def _decide(samples: Samples, recipe: Recipe, part: NDArray[np.uint8], folder: P
         own = part == number
         counts = np.bincount(row_class[own], minlength=len(values)).tolist() if len(values) else []
         by = "" if groups is None else f"{len(np.unique(groups[own]))} groups by {recipe.by}"
-        rows, file = int(own.sum()), _file(samples, folder, PARTS[number])
-        found[int(number)] = Part(file, rows, rows / samples.rows, by, tuple(zip(names, counts, strict=True)))
+        rows = int(own.sum())
+        found[int(number)] = Part(files[number], rows, rows / samples.rows, by, tuple(zip(names, counts, strict=True)))
     return found
 
 

@@ -30,9 +30,8 @@ def check(settings: Settings) -> None:
 
 def run(settings: Settings, context: Context) -> str:
     """Divide the rows; the result tells how many went where."""
-    parts = split(
-        settings.source, *_asked(settings), communicator=context.communicator, force=True
-    )  # check() has asked
+    # What lies there now is of an earlier attempt: check() has asked about anything else.
+    parts = split(settings.source, *_asked(settings), communicator=context.communicator, force=True)
     return context.publish_result(
         "\n".join(map(str, parts)),
         {
