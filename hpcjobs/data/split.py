@@ -81,9 +81,8 @@ def split(
             for name, column in samples.columns.items()
         } | carried(samples, comm.rank, comm.size)
         told = attributes | {"part": PARTS[number]}
-        write_file(
-            target.file, Contents("input", f"{samples.title}, {PARTS[number]}", variables, attributes=told), comm
-        )
+        contents = Contents("input", f"{samples.title}, {PARTS[number]}", variables, attributes=told)
+        write_file(target.file, contents, comm)
     return list(made.values())
 
 
