@@ -87,7 +87,7 @@ def _samples(result: Path) -> Samples:
         raise DataError(f"{result}: not the result of a run; `hpcjobs data inspect {result}` tells what it holds")
     if f"{GROUP}/id" not in paths:
         raise DataError(
-            f"{result}: the result of a {told['job']} job has nothing for each sample, so no table to export"
+            f"{result}: the result of a {told['job']} job says nothing of single samples: no table to export"
         )
     return locate_samples(str(result), GROUP)
 
@@ -98,9 +98,7 @@ def _chosen(samples: Samples, names: Sequence[str]) -> dict[str, Column]:
     for name in wanted:
         if name not in samples.columns:
             hint = nearest(name, samples.columns)
-            raise SettingsError(
-                f"--dataset {name}: {samples.file} has no {GROUP}/{name} with an entry a sample; {hint}"
-            )
+            raise SettingsError(f"--dataset {name}: {samples.file} has no {GROUP}/{name} of an entry a sample; {hint}")
     return {name: samples.columns[name] for name in ("id", *wanted)}
 
 
@@ -135,10 +133,8 @@ def _write_text(delimiter: str, path: Path, fields: Fields, blocks: Blocks) -> N
 def _write_parquet(path: Path, fields: Fields, blocks: Blocks) -> None:
     arrow = extras.load("pyarrow", "parquet", "Parquet")
     parquet = extras.load("pyarrow.parquet", "parquet", "Parquet")
-    kinds = {
-        name: arrow.string() if kind.kind == "S" else arrow.from_numpy_dtype(kind) for name, kind in fields.items()
-    }
-    schema = arrow.schema(list(kinds.items()))
+    kinds = (arrow.string() if kind.kind == "S" else arrow.from_numpy_dtype(kind) for kind in fields.values())
+    schema = arrow.schema(list(zip(fields, kinds, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:
         for block in blocks:
             columns = [_plain(column) if column.dtype.kind == "S" else column for column in block]

@@ -11,6 +11,5 @@ def load(module: str, extra: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise SettingsError(
-            f"{what} needs {module.partition('.')[0]} ({error}): pip install 'hpcjobs[{extra}]'"
-        ) from None
+        library = module.partition(".")[0]
+        raise SettingsError(f"{what} needs {library} ({error}): pip install 'hpcjobs[{extra}]'") from None

@@ -13,6 +13,7 @@ ACROSS = 6  # images in a row of a sheet, features in a row of a figure: half of
 SMALLEST, LARGEST = 96, 192  # pixels of an image on a sheet
 GAP, LINE, FONT = 6, 16, 11
 BINS = 40
+DARK = 127
 
 
 def contact_sheet(images: NDArray[Any], captions: Sequence[str]) -> tuple[bytes, str]:
@@ -61,8 +62,8 @@ def histograms(values: NDArray[Any], names: Sequence[str], title: str) -> bytes:
 
 
 def _levels(images: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
-    """Brightness 0 to 255: bytes as they are, other numbers from their least (black) to their greatest (white)."""
-    if images.dtype == np.uint8:
+    """Brightness 0 to 255: bytes as they are, unless all are dark; else from the least (black) to the greatest (white)."""
+    if images.dtype == np.uint8 and images.max() > DARK:
         return images, ""
     values = images.astype(np.float64)
     finite = np.isfinite(values)

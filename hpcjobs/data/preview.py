@@ -75,7 +75,7 @@ def _image_shape(samples: Samples, column: Column, shape: str | None) -> tuple[i
             raise SettingsError(f"--shape {shape!r}: expected HxW or HxWxC, such as 28x28 or 32x32x3")
         if int(np.prod(parts)) != int(np.prod(held)):
             raise SettingsError(
-                f"--shape {shape}: {np.prod(parts)} values, but a row of {samples.file} has {np.prod(held)}"
+                f"--shape {shape}: {np.prod(parts)} values; a row of {samples.file} has {np.prod(held)}"
             )
         return parts
     if len(held) < 2:
