@@ -12,6 +12,8 @@ from hpcjobs.data.publish import write_at
 from hpcjobs.data.samples import Column, Read
 from hpcjobs.parallel.shards import Span
 
+WRITE_BYTES = 2**21  # handed over at a time, beside the rows that are held
+
 
 def deal(
     column: Column, read: Read, keys: Read, span: Span, buckets: Buckets, step: int, file: int, offset: int
@@ -54,8 +56,9 @@ def ordered(column: Column, read: Read, keys: Read, span: Span) -> Iterator[NDAr
     """The rows of `span` in the order of their keys, some at a time; equal keys keep the order of the source."""
     rows, drawn = _held(column, read, keys, span)
     order = np.argsort(drawn, kind="stable")
-    for first in range(0, len(span), column.rows_at_a_time):
-        yield rows[order[first : first + column.rows_at_a_time]]
+    step = max(1, WRITE_BYTES // column.row_bytes)
+    for first in range(0, len(span), step):
+        yield rows[order[first : first + step]]
 
 
 def _held(column: Column, read: Read, keys: Read, span: Span) -> tuple[NDArray[Any], NDArray[np.uint64]]:

@@ -20,6 +20,7 @@ from hpcjobs.data.table import BLOCK_BYTES, Progress, refuse_existing
 from hpcjobs.errors import DataError, SettingsError, nearest
 
 GROUP = "/result"
+MOST_ROWS = 2**16  # as Python's numbers and texts they take many times their bytes
 
 Fields = dict[str, np.dtype[Any]]  # heading and type of each column of the table
 Blocks = Iterator[list[NDArray[Any]]]  # a few rows of each column
@@ -63,7 +64,12 @@ def export(
             f"{result}:{GROUP}/{left_out[0]}: has {len(chosen[left_out[0]].shape)} axes, more than a table; "
             "leave it out, and read it with h5py"
         )
-    fields = {heading: column.dtype for name, column in tables.items() for heading in _headings(name, column)}
+    fields: Fields = {}
+    for name, column in tables.items():
+        for heading in _headings(name, column):
+            if heading in fields:
+                raise DataError(f"{result}: two columns would be called {heading}; pick one of them with --dataset")
+            fields[heading] = column.dtype
     with publish(out) as temporary:
         write(temporary, fields, _blocks(samples.rows, tables, progress))
     return ExportReport(out, samples.rows, tuple(fields), left_out)
@@ -108,7 +114,7 @@ def _headings(name: str, column: Column) -> list[str]:
 
 def _blocks(rows: int, columns: dict[str, Column], progress: Progress) -> Blocks:
     """The columns of the table, some rows at a time."""
-    step = max(1, BLOCK_BYTES // sum(column.row_bytes for column in columns.values()))
+    step = max(1, min(MOST_ROWS, BLOCK_BYTES // sum(column.row_bytes for column in columns.values())))
     with ExitStack() as stack:
         reads = {name: stack.enter_context(reading(column)) for name, column in columns.items()}
         for start in range(0, rows, step):

@@ -62,7 +62,7 @@ def histograms(values: NDArray[Any], names: Sequence[str], title: str) -> bytes:
 
 
 def _levels(images: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
-    """Brightness 0 to 255: bytes as they are, unless all are dark; else from the least (black) to the greatest (white)."""
+    """Brightness 0 to 255: bytes as they are unless all are dark, else from the least value to the greatest."""
     if images.dtype == np.uint8 and images.max() > DARK:
         return images, ""
     values = images.astype(np.float64)
