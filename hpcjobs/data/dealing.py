@@ -34,7 +34,9 @@ def deal(
             part = block[order[ends[index] - counts[index] : ends[index]]]
             write_at(file, offset + int(position[index]) * column.row_bytes, part.reshape(-1).view(np.uint8).data)
             position[index] += len(part)
-        yield block.nbytes
+        moved = block.nbytes
+        del block  # before the next one is made
+        yield moved
 
 
 def dealt(file: int, offset: int) -> Read:

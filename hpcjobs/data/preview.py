@@ -55,7 +55,8 @@ def preview(
             raise SettingsError("--rows shows images; name their --shape HxW, or leave --rows out for a table")
         values = _spread(column)
         content = histograms(values, _feature_names(samples, values.shape[1]), samples.title)
-        text = f"{values.shape[1]} of {column.shape[1]} features in {len(values)} of {samples.rows} rows"
+        features = int(np.prod(column.shape[1:]))
+        text = f"{values.shape[1]} of {features} features in {len(values)} of {samples.rows} rows"
     else:
         picked = list(rows) or [index * samples.rows // MOST_IMAGES for index in range(MOST_IMAGES)]
         picked = list(dict.fromkeys(picked))
