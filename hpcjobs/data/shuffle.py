@@ -1,7 +1,7 @@
 """One global shuffle of a data set, of any size, with everything that belongs to a row.
 
-The order is defined by the seed alone: row r has the key `words(seed, "data shuffle", r)`, and rows are sorted by
-their keys (equal ones, which 2**64 keys make rare, by r). Neither ranks nor memory enter.
+The order is defined by the seed alone: row r has word r of the generator of "data shuffle" as its key, and rows are
+sorted by their keys (equal ones, which 2**64 keys make rare, by r). Neither ranks nor memory enter.
 """
 
 import contextlib

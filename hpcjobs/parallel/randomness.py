@@ -9,8 +9,6 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-WORDS_AT_A_TIME = 4096
-
 
 def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
     """The generator for one purpose and one global index (restart, block, step ...)."""
@@ -19,16 +17,6 @@ def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
     # The index takes the two high words of the counter, so streams of different indices never overlap.
     counter = np.array([0, 0, index & (2**64 - 1), index >> 64], dtype=np.uint64)
     return np.random.Philox(key=key, counter=counter)
-
-
-def words(seed: int, purpose: str, start: int, stop: int) -> NDArray[np.uint64]:
-    """The random words of rows `start` to `stop`: row r has word r mod 4096 of the generator of index r // 4096."""
-    first = start // WORDS_AT_A_TIME
-    drawn = [
-        philox(seed, purpose, index).random_raw(min(WORDS_AT_A_TIME, stop - index * WORDS_AT_A_TIME))
-        for index in range(first, -(-stop // WORDS_AT_A_TIME))
-    ]
-    return np.concatenate([*drawn, np.empty(0, dtype=np.uint64)])[start - first * WORDS_AT_A_TIME :]
 
 
 class Stream:
@@ -47,3 +35,16 @@ class Stream:
             draw = (high << 64) | low
             if draw < limit:
                 return draw % bound
+
+
+def words(seed: int, purpose: str, start: int, stop: int, index: int = 0) -> NDArray[np.uint64]:
+    """Words `start` to `stop` of one derived generator: any part of its stream without what goes before."""
+    bits = philox(seed, purpose, index)
+    bits.advance(start // 4)  # four words a count
+    drawn: NDArray[np.uint64] = bits.random_raw(stop - start // 4 * 4)
+    return drawn[start % 4 :]
+
+
+def uniforms(seed: int, purpose: str, index: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Numbers `start` to `stop` of one derived stream, uniform in [0, 1)."""
+    return (words(seed, purpose, start, stop, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
