@@ -1,7 +1,7 @@
 """Which rows are held back: exact counts by class and by group, from a seed alone.
 
-Rows and groups are drawn by their keys: row r has word r of the generator of "data split", group g (they are numbered in
-the order of their values) word g of that of "data split groups".
+Rows and groups are drawn by their keys: row r has word r of the generator of "data split", group g
+(numbered in the order of their values) word g of that of "data split groups".
 """
 
 from dataclasses import dataclass

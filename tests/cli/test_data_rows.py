@@ -24,6 +24,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a table of named samples around three points and the points themselves."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").mkdir()  # where the command looks for runs, too
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     draw = np.random.default_rng(8)
     kind = draw.integers(0, 3, size=120)
