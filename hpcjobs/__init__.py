@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpcjobs.api.handle import Run, RunFailed
+    from hpcjobs.api.kmeans import KMeans
     from hpcjobs.api.runs import attach, run, submit
 
 __version__ = "0.1.0"
-__all__ = ["Run", "RunFailed", "attach", "run", "submit"]
+__all__ = ["KMeans", "Run", "RunFailed", "attach", "run", "submit"]
 
 _HOMES = {
+    "KMeans": "hpcjobs.api.kmeans",
     "Run": "hpcjobs.api.handle",
     "RunFailed": "hpcjobs.api.handle",
     "attach": "hpcjobs.api.runs",

@@ -1,4 +1,4 @@
-"""The labels (and all else that a result says of each sample) as CSV, TSV or Parquet."""
+"""What a result or a prediction says of each sample, such as its label, as CSV, TSV or Parquet."""
 
 from pathlib import Path
 
@@ -14,7 +14,11 @@ def main(argv: list[str]) -> int:
     from hpcjobs.data.export import export
 
     parser = Parser(prog="hpcjobs export", description=__doc__)
-    parser.add_argument("what", metavar="RUNDIR|RESULT.h5", help="run folder, its name or `last`; or a result file")
+    parser.add_argument(
+        "what",
+        metavar="RUNDIR|RESULT.h5",
+        help="run folder, its name or `last`; or the file of a result or a prediction",
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="table to write: OUT.csv, OUT.tsv or OUT.parquet")
     parser.add_argument(
         "--dataset",

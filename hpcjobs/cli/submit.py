@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hpcjobs import jobs, settings
-from hpcjobs.cli import Parser, data
+from hpcjobs.cli import Parser, data, predict
 from hpcjobs.cli._delivery import Manner, Parcel, add_slurm, deliver
 from hpcjobs.cli.run import add_place, place_of
 from hpcjobs.errors import RunFolderError, SettingsError
 from hpcjobs.launch import ordering, preparing, submitting, sweep
 from hpcjobs.launch.preparing import Place
-from hpcjobs.launch.slurm import command
+from hpcjobs.launch.slurm import command as slurm
 from hpcjobs.launch.slurm.partitions import max_array_size
 from hpcjobs.launch.submitting import Batch, Order
 from hpcjobs.runs import making, submission, sweeps
@@ -23,7 +23,8 @@ from hpcjobs.runs.making import label_of
 from hpcjobs.runs.progress import say
 
 USAGE = """usage: hpcjobs submit JOB [job.toml] [--flag value ...] [--nodes N --ntasks-per-node N --time T ...]
-       hpcjobs submit data import|shuffle|... ...          as hpcjobs data, on a node
+       hpcjobs submit data import|shuffle|split|generate ... as hpcjobs data, on a node
+       hpcjobs submit predict RUN DATA OUT.h5 ...            as hpcjobs predict, on a node
        hpcjobs submit RUNDIR [--time T --mem M ...]         send a run again: it goes on where it stopped
        hpcjobs submit SWEEP --only failed|unfinished        send tasks of a sweep again
 
@@ -40,7 +41,10 @@ def main(argv: list[str]) -> int:
         return 0 if asked else 2
     what = argv[0]
     if what == "data":
-        return new_data(argv[1:])
+        name, command = data_command(argv[1:])
+        return verb(name, argv[2:], command)
+    if what == "predict":
+        return verb(what, argv[1:], predict)
     if jobs.is_named(what):
         return new(what, argv[1:])
     try:
@@ -74,22 +78,25 @@ def new(what: str, argv: list[str]) -> int:
     return single(name, job, order, preparing.wanted(job, toml, given), place, manner)
 
 
-def new_data(argv: list[str]) -> int:
-    """A command of `hpcjobs data` as a job."""
-    kinds = {name.partition(" ")[2]: name for name in jobs.data_jobs()}
-    if not argv or argv[0] not in kinds:
-        raise SettingsError(f"hpcjobs submit data: name what to do: {', '.join(kinds)}")
-    parser = Parser(prog=f"hpcjobs submit data {argv[0]}", description=f"The flags of `hpcjobs data {argv[0]}`, and:")
+def verb(what: str, argv: list[str], command: Any) -> int:
+    """Another verb as a job, such as `data import`; `command` is its module on the command line."""
+    parser = Parser(prog=f"hpcjobs submit {what}", description=f"The flags of `hpcjobs {what}`, and:")
     add_place(parser)
     add_slurm(parser)
-    known, rest = parser.parse_known_args(argv[1:])
+    known, rest = parser.parse_known_args(argv)
     given = vars(known)
     place, manner = place_of(given), Manner.of(given)
-    flags = data.load(argv[0]).request(rest)
-    name = kinds[argv[0]]
-    job = jobs.find(name)
-    order = ordering.order(place.name or f"data-{argv[0]}", given)
-    return single(name, job, order, preparing.wanted(job, None, flags), place, manner)
+    job = jobs.find(what)
+    order = ordering.order(place.name or what.replace(" ", "-"), given)
+    return single(what, job, order, preparing.wanted(job, None, command.request(rest)), place, manner)
+
+
+def data_command(argv: list[str]) -> tuple[str, Any]:
+    """The command of `hpcjobs data` that is to be a job: its whole name and its module."""
+    known = [name.partition(" ")[2] for name in jobs.verbs() if name.startswith("data ")]
+    if not argv or argv[0] not in known:
+        raise SettingsError(f"hpcjobs submit data: name what to do: {', '.join(known)}")
+    return f"data {argv[0]}", data.load(argv[0])
 
 
 def single(name: str, job: Any, order: Order, values: dict[str, Any], place: Place, manner: Manner) -> int:
@@ -148,7 +155,7 @@ def sweep_again(path: Path, argv: list[str]) -> int:
     add_slurm(parser)
     given = vars(parser.parse(argv))
     manner, only = Manner.of(given), given.pop("only")
-    command.require()
+    slurm.require()
     submitting.settle(path)
     tasks = sweep.to_send(path, found, unfinished=only == "unfinished")
     if not tasks:

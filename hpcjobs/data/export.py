@@ -19,7 +19,8 @@ from hpcjobs.data.samples import Column, Samples, reading
 from hpcjobs.data.table import BLOCK_BYTES, Progress, refuse_existing
 from hpcjobs.errors import DataError, SettingsError, nearest
 
-GROUP = "/result"
+# Where the files of a run say what they say of each sample, by their kind.
+GROUPS = {"result": "/result", "prediction": "/prediction"}
 MOST_ROWS = 2**16  # as Python's numbers and texts they take many times their bytes
 
 Fields = dict[str, np.dtype[Any]]  # heading and type of each column of the table
@@ -49,19 +50,19 @@ def export(
     force: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> ExportReport:
-    """Write the data sets of `/result` that have a value (or a row of values) a sample; `names` picks some.
+    """Write what a result or a prediction says of each sample, a value or a row of values; `names` picks some.
 
     `progress` hears (rows written, rows).
     """
     write = _writer(out)
     refuse_existing(out, force)
-    samples = _samples(result)
-    chosen = _chosen(samples, names)
+    samples, group = _samples(result)
+    chosen = _chosen(samples, group, names)
     tables = {name: column for name, column in chosen.items() if len(column.shape) <= 2}
     left_out = tuple(name for name in chosen if name not in tables)
     if names and left_out:
         raise DataError(
-            f"{result}:{GROUP}/{left_out[0]}: has {len(chosen[left_out[0]].shape)} axes, more than a table; "
+            f"--dataset {left_out[0]}: has {len(chosen[left_out[0]].shape)} axes, more than a table; "
             "leave it out, and read it with h5py"
         )
     fields: Fields = {}
@@ -86,25 +87,26 @@ def _writer(out: Path) -> Callable[[Path, Fields, Blocks], None]:
     raise SettingsError(f"{out}: unknown kind of table {suffix!r}; expected .csv, .tsv or .parquet")
 
 
-def _samples(result: Path) -> Samples:
+def _samples(result: Path) -> tuple[Samples, str]:
+    """What a file says of its samples, and in which group."""
     told = describe_file(result)
-    paths = [found["path"] for found in told["datasets"]]
-    if told["schema"] is None or not any(path.startswith(f"{GROUP}/") for path in paths):
+    group = GROUPS.get(told["kind"] or "") if told["schema"] else None
+    if group is None:
         raise DataError(f"{result}: not the result of a run; `hpcjobs data inspect {result}` tells what it holds")
-    if f"{GROUP}/id" not in paths:
+    if all(found["path"] != f"{group}/id" for found in told["datasets"]):
         raise DataError(
             f"{result}: the result of a {told['job']} job says nothing of single samples: no table to export"
         )
-    return locate_samples(str(result), GROUP)
+    return locate_samples(str(result), group), group
 
 
-def _chosen(samples: Samples, names: Sequence[str]) -> dict[str, Column]:
+def _chosen(samples: Samples, group: str, names: Sequence[str]) -> dict[str, Column]:
     """The columns to write, the id first, then as named, else all by name."""
-    wanted = [name.removeprefix(f"{GROUP}/") for name in names] or [*samples.columns]
+    wanted = [name.removeprefix(f"{group}/") for name in names] or [*samples.columns]
     for name in wanted:
         if name not in samples.columns:
             hint = nearest(name, samples.columns)
-            raise SettingsError(f"--dataset {name}: {samples.file} has no {GROUP}/{name} of an entry a sample; {hint}")
+            raise SettingsError(f"--dataset {name}: {samples.file} has no {group}/{name} of an entry a sample; {hint}")
     return {name: samples.columns[name] for name in ("id", *wanted)}
 
 

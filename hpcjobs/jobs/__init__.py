@@ -14,8 +14,8 @@ from typing import Any
 from hpcjobs.errors import SettingsError, nearest
 from hpcjobs.runs.code import split
 
-# What `submit data COMMAND` sends are the modules `_data_COMMAND`: no other verb names them.
-DATA = "_data_"
+# What `submit data COMMAND` and `submit predict` send are the modules `_data_COMMAND` and `_predict`.
+DATA, PREDICT = "_data_", "_predict"
 NEEDED = "`Settings` and `run(settings, context)`"
 
 
@@ -25,10 +25,11 @@ def names() -> list[str]:
     return sorted({*_ours(), *theirs})
 
 
-def data_jobs() -> dict[str, str]:
-    """The module of each command of `hpcjobs data` that can be sent as a job, by the name of that job."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return {f"data {name.removeprefix(DATA)}": name for name in names if name.startswith(DATA)}
+def verbs() -> dict[str, str]:
+    """The module of each verb that can be sent as a job, such as `data import`, by the name of that job."""
+    found = [module.name for module in pkgutil.iter_modules(__path__)]
+    data = {f"data {name.removeprefix(DATA)}": name for name in found if name.startswith(DATA)}
+    return data | {"predict": PREDICT}
 
 
 def canonical(name: str) -> str:
@@ -52,8 +53,8 @@ def find(name: str, code: Path | None = None) -> Any:
         job = _from_file(file, attribute)
     elif ":" in name:
         job = _from_package(name, code)
-    elif name in (*_ours(), *data_jobs()):
-        job = importlib.import_module(f"{__name__}.{data_jobs().get(name, name)}")
+    elif name in (*_ours(), *verbs()):
+        job = importlib.import_module(f"{__name__}.{verbs().get(name, name)}")
     else:
         points = importlib.metadata.entry_points(group="hpcjobs.jobs", name=name)
         if not points:

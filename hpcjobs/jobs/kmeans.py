@@ -5,26 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hpcjobs.clustering import kmeans, minibatch, oversampling
-from hpcjobs.clustering import start as starts
-from hpcjobs.clustering.position import Fit, Position
-from hpcjobs.clustering.table import Survey, Table, survey
+from hpcjobs.clustering.fitting import Options, first_centres, inertia_of, iterate
+from hpcjobs.clustering.position import Position
+from hpcjobs.clustering.table import survey
 from hpcjobs.data.source import locate_features
 from hpcjobs.jobs._inputs import load_centres
+from hpcjobs.jobs._kmeans_predict import MODEL, PREDICTS, features_of, predict
 from hpcjobs.jobs._kmeans_result import described, finish
 from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, memory, wanted
 from hpcjobs.jobs._tables import load, scaled_dtype, widened
 from hpcjobs.kernels.compiling import compile_for
-from hpcjobs.kernels.rows import rescale
 from hpcjobs.parallel.communicator import leader_first, on_root
-from hpcjobs.parallel.randomness import Stream
 from hpcjobs.runs.context import Context
 
-__all__ = ["Settings", "check", "describe", "need", "run"]
-
-Floats = NDArray[np.float64]
+__all__ = ["MODEL", "PREDICTS", "Settings", "check", "describe", "features_of", "need", "predict", "run"]
 
 # Python with its libraries, and the tiles in which distances are computed.
 BASE_BYTES = 300 * 2**20
@@ -52,11 +47,13 @@ def run(settings: Settings, context: Context) -> str:
     dtype = scaled_dtype(source.dtype, settings.scale, settings.metric)
     leader_first(context.communicator, lambda: compile_for(widened(source.dtype), dtype))
     step, state = context.resume(settings.checkpoint_every, settings.checkpoint_seconds)
-    most = settings.max_iterations
+    most, options = settings.max_iterations, options_of(settings)
     at = Position.restore(state, counts(settings), most, settings.restarts)
-    with contextlib.closing(load(source, wanted(settings), context)) as loaded:
+    with context.timing.phase("read"):
+        loaded = load(source, wanted(settings), context)
+    with contextlib.closing(loaded):
         table = loaded.table
-        with context.timing.phase("read"):
+        with context.timing.phase("survey"):
             ground = survey(table, loaded.low, loaded.high, loaded.heaviest)
             given = None if settings.init in DRAWN else load_centres(settings.init, loaded.scaling, context)
         labels = np.empty(len(table.points), dtype=np.int32)
@@ -65,13 +62,10 @@ def run(settings: Settings, context: Context) -> str:
             for fit in at.fits:
                 if fit.centres is None:
                     with context.timing.phase("start"):
-                        fit.centres = first_centres(settings, fit, at.start, table, ground) if given is None else given
+                        fit.centres = first_centres(options, fit.clusters, at.start, table, ground, given)
             with context.timing.phase("iterate"):
                 while fits := [fit for fit in at.fits if fit.active(most)]:
-                    if settings.batch_size:
-                        iterate_batch(settings, fits, at.start, table, ground)
-                    else:
-                        iterate(settings, fits, table, ground, labels)
+                    iterate(options, fits, at.start, table, ground, labels)
                     step += 1
                     context.history.log(step, **logged(at))
                     done = at.start * most + max(fit.iteration for fit in at.fits)
@@ -87,70 +81,9 @@ def run(settings: Settings, context: Context) -> str:
         return context.publish_result(f"k-means of {source.file.name} into {settings.clusters} clusters", content)
 
 
-def first_centres(settings: Settings, fit: Fit, start: int, table: Table, ground: Survey) -> Floats:
-    """Starting centres (clusters, features) of one start, drawn from the rows."""
-    if settings.init == "k-means-parallel":
-        centres = oversampling.kmeans_parallel(table, ground.grid, fit.clusters, settings.seed, start)
-    else:
-        draw = starts.kmeans_plus_plus if settings.init == "k-means++" else starts.random_rows
-        centres = draw(table, fit.clusters, Stream(settings.seed, "k-means start", start))
-    return directed(settings, centres)
-
-
-def iterate(settings: Settings, fits: list[Fit], table: Table, ground: Survey, labels: NDArray[np.int32]) -> None:
-    """One iteration of Lloyd's algorithm for every fit, in one pass over the rows. Collective."""
-    every = kmeans.assign_each(table, ground.grid, [centres_of(fit) for fit in fits], labels)
-    for fit, totals in zip(fits, every, strict=True):
-        centres = centres_of(fit)
-        fit.inertia = kmeans.estimate_inertia(ground, totals, centres)
-        if len(fits) > 1 and kmeans.any_empty(totals):
-            kmeans.assign(table, ground.grid, centres, labels)
-        kmeans.refill(table, ground.grid, centres, labels, totals)
-        step_to(settings, fit, kmeans.move(ground.grid, totals, centres))
-        fit.converged = fit.shift <= settings.tolerance * ground.mean_variance
-
-
-def iterate_batch(settings: Settings, fits: list[Fit], start: int, table: Table, ground: Survey) -> None:
-    """One mini-batch for every fit, the same one for all of them. Collective."""
-    batch = minibatch.draw(table, settings.batch_size, settings.seed, start, fits[0].iteration)
-    labels = np.empty(len(batch.points), dtype=np.int32)
-    for fit in fits:
-        centres = centres_of(fit)
-        totals = kmeans.assign(batch, ground.grid, centres, labels)
-        fit.inertia = kmeans.inertia(batch, centres, labels) * (table.rows / batch.rows)
-        seen = np.zeros(fit.clusters) if fit.seen is None else fit.seen
-        moved, fit.seen = minibatch.move(ground.grid, totals, centres, seen)
-        step_to(settings, fit, moved)
-        fit.smooth = minibatch.smooth(fit.smooth, fit.shift, batch.rows, table.rows)
-        fit.converged = fit.smooth <= settings.tolerance * ground.mean_variance
-
-
-def step_to(settings: Settings, fit: Fit, moved: Floats) -> None:
-    """Take the centres of the next iteration."""
-    moved = directed(settings, moved)
-    fit.shift = float(((moved - centres_of(fit)) ** 2).sum())
-    fit.centres = moved
-    fit.iteration += 1
-
-
-def directed(settings: Settings, centres: Floats) -> Floats:
-    """Centres that are directions have length 1."""
-    if settings.metric != "cosine":
-        return centres
-    out = np.empty_like(centres)
-    rescale(centres, np.zeros(centres.shape[1]), np.ones(centres.shape[1]), True, out)
-    return out
-
-
-def inertia_of(fit: Fit, table: Table, ground: Survey, labels: NDArray[np.int32]) -> float:
-    """The exact inertia of a fit that has ended. Collective."""
-    kmeans.assign(table, ground.grid, centres_of(fit), labels)
-    return kmeans.inertia(table, centres_of(fit), labels)
-
-
-def centres_of(fit: Fit) -> Floats:
-    assert fit.centres is not None
-    return fit.centres
+def options_of(settings: Settings) -> Options:
+    """How to fit."""
+    return Options(settings.init, settings.seed, settings.tolerance, settings.batch_size, settings.metric == "cosine")
 
 
 def logged(at: Position) -> dict[str, float]:

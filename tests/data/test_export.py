@@ -113,7 +113,7 @@ def test_named_data_sets_come_in_the_order_in_which_they_are_named(result: Path,
         ("no/t.csv", [], "there is no folder"),
         ("t.csv", ["label"], "--dataset label: .* did you mean 'labels'?"),
         ("t.csv", ["counts"], "--dataset counts: .* known: "),
-        ("t.csv", ["maps"], "/result/maps: has 3 axes, more than a table"),
+        ("t.csv", ["maps"], "--dataset maps: has 3 axes, more than a table"),
     ],
 )
 def test_what_cannot_be_exported_is_named(
@@ -136,6 +136,16 @@ def test_results_without_samples_and_other_files_are_refused(tmp_path: Path) -> 
         file["result/id"] = np.arange(3)
     with pytest.raises(DataError, match=r"not the result of a run; `hpcjobs data inspect .*f.h5` tells what it holds"):
         export(tmp_path / "f.h5", tmp_path / "t.csv")
+
+
+def test_a_prediction_is_exported_likewise(tmp_path: Path) -> None:
+    variables = {
+        "/prediction/id": Variable(("id",), rows_of(texts("ab"), 2, 0), "id"),
+        "/prediction/labels": Variable(("id",), rows_of(np.array([4, 2]), 2, 0), "labels"),
+    }
+    write_file(tmp_path / "p.h5", Contents("prediction", "t", variables, "kmeans"))
+    export(tmp_path / "p.h5", tmp_path / "t.csv", ["/prediction/labels"])
+    assert (tmp_path / "t.csv").read_text() == "id,labels\na,4\nb,2\n"
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""`hpcjobs predict` as a run: what the model of a finished run says of new rows, written beside their identities."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs import jobs
+from hpcjobs.data.schema import Contents, Variable, rows_of
+from hpcjobs.data.slab import digest_rows, identities, shards_of
+from hpcjobs.data.source import Source, locate_features
+from hpcjobs.data.streaming import Streamed
+from hpcjobs.data.table import refuse_existing
+from hpcjobs.data.writing import write_file
+from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.jobs._tables import TAKEN, WIDENED, widened
+from hpcjobs.parallel.communicator import Communicator, on_all, on_root
+from hpcjobs.runs.context import Context
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.model import Model, find_result, read_model
+from hpcjobs.settings import setting
+
+BASE_BYTES = 300 * 2**20
+BLOCK_BYTES = 2**24
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `hpcjobs predict` was told."""
+
+    model: Annotated[str, setting("run folder, or result of one", kind="data")]
+    data: Annotated[str, setting("new rows: FILE.h5 or FILE.h5:/path", kind="data")]
+    file: Annotated[str, setting("file to write", kind="data")]
+    force: bool = False
+
+
+def check(settings: Settings) -> Source:
+    """Refuse before the queue a model that is none, rows that do not fit it, and a file that is there."""
+    job, model = _model(settings)
+    source = locate_features(settings.data)
+    if source.dtype.name not in (*TAKEN, *WIDENED):
+        raise SettingsError(f"{source}: holds {source.dtype}, expected one of {', '.join((*TAKEN, *WIDENED))}")
+    features = job.features_of(model.arrays)
+    if source.shape[1] != features:
+        raise DataError(
+            f"{source}: has {source.shape[1]} features a row, and {model.file} was made from rows of {features}; "
+            "the same columns in the same order are needed"
+        )
+    refuse_existing(Path(settings.file), settings.force)
+    return source
+
+
+def need(settings: Settings, ranks: int) -> int:
+    """Memory of one rank in bytes: blocks of rows, and what is said of each of its rows."""
+    return BASE_BYTES + 4 * BLOCK_BYTES + 16 * -(-locate_features(settings.data).rows // ranks)
+
+
+def run(settings: Settings, context: Context) -> str:
+    """Predict on all ranks; the result tells how many rows, and the digest of the model."""
+    # What lies there now is of an earlier attempt: what was there before was refused, or given up, at the start.
+    again = msgspec.structs.replace(settings, force=True)
+    rows, undecided = predict_file(
+        again, context.communicator, lambda done, total: context.progress.step(done, total, "")
+    )
+    return context.publish_result(
+        f"{rows} rows of {settings.data} by {settings.model}: {settings.file}",
+        {
+            "/result/rows": Variable((), np.array(rows), "rows that were looked at"),
+            "/result/undecided": Variable((), np.array(undecided), "rows of which nothing can be said"),
+        },
+    )
+
+
+def predict_file(
+    settings: Settings, comm: Communicator, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[int, int]:
+    """Write what the model says of all rows; how many there are, and of how many it says nothing. Collective."""
+    source = on_root(comm, lambda: check(settings))
+    job, model = on_root_job(settings, comm)
+    digest = digest_rows(source, comm)
+    columns = on_all(comm, lambda: _columns(job, model, source, comm, progress))
+    undecided = np.array([int((columns["labels"] == -1).sum()) if "labels" in columns else 0])
+    comm.allreduce_sum(undecided)
+    start = shards_of(source).rows(comm.rank, comm.size).start
+    variables: dict[str, Variable] = {"/prediction/id": identities(source, comm)}
+    for name, values in columns.items():
+        axes = ("id", *(f"{name}_axis{axis}" for axis in range(1, values.ndim)))
+        variables[f"/prediction/{name}"] = Variable(axes, rows_of(values, source.rows, start), job.PREDICTS[name])
+    facts = {"model": model.file.name, "model_digest": model.digest, "data": source.file.name, "data_digest": digest}
+    title = f"{source.file.name} by {model.job} of run {model.run_uuid[:8]}"
+    write_file(
+        Path(settings.file), Contents("prediction", title, variables, model.job, model.run_uuid, attributes=facts), comm
+    )
+    return source.rows, int(undecided[0])
+
+
+def on_root_job(settings: Settings, comm: Communicator) -> tuple[Any, Model]:
+    """The job and its model, which rank 0 alone reads. Collective."""
+    model = on_root(comm, lambda: _model(settings)[1])
+    return jobs.find(model.job, _code(settings)), model
+
+
+def _columns(
+    job: Any, model: Model, source: Source, comm: Communicator, progress: Callable[[int, int], None]
+) -> dict[str, NDArray[Any]]:
+    """What is said of each row of this rank, by name."""
+    span = shards_of(source).rows(comm.rank, comm.size)
+    wide = widened(source.dtype)
+    block = max(1, BLOCK_BYTES // (source.shape[1] * wide.itemsize))
+    every = range(span.start, span.stop)
+    found: list[dict[str, NDArray[Any]]] = []
+    with Streamed(source, every, block, lambda rows: rows.astype(wide, copy=False), wide) as rows:
+        for first in range(0, len(rows), block):
+            found.append(job.predict(model.arrays, rows[first : min(first + block, len(rows))]))
+            progress(min(first + block, len(rows)), len(rows))
+        if not found:  # a rank without rows says nothing, of the right type
+            found.append(job.predict(model.arrays, rows[0:0]))
+    return {name: np.concatenate([one[name] for one in found]) for name in job.PREDICTS}
+
+
+def _model(settings: Settings) -> tuple[Any, Model]:
+    file = find_result(Path(settings.model))
+    name = read_model(file).job
+    job = jobs.find(name, _code(settings))
+    if not hasattr(job, "predict"):
+        raise SettingsError(f"{file}: a result of {name}, which cannot predict")
+    return job, read_model(file, job.MODEL)
+
+
+def _code(settings: Settings) -> Path | None:
+    """Where a run keeps its copy of the user's own code."""
+    path = Path(settings.model)
+    return RunFolder(path).code if path.is_dir() else None
