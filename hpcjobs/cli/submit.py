@@ -23,7 +23,7 @@ from hpcjobs.runs.making import label_of
 from hpcjobs.runs.progress import say
 
 USAGE = """usage: hpcjobs submit JOB [job.toml] [--flag value ...] [--nodes N --ntasks-per-node N --time T ...]
-       hpcjobs submit data import|generate ...              as hpcjobs data, on a node
+       hpcjobs submit data import|shuffle|split|generate ... as hpcjobs data, on a node
        hpcjobs submit predict RUN DATA OUT.h5 ...            as hpcjobs predict, on a node
        hpcjobs submit RUNDIR [--time T --mem M ...]         send a run again: it goes on where it stopped
        hpcjobs submit SWEEP --only failed|unfinished        send tasks of a sweep again

@@ -159,3 +159,9 @@ class BlockFile(io.RawIOBase):
             os.close(self._descriptor)
             self._descriptor = -1
         super().close()
+
+
+def root_of(path: Path) -> str:
+    """The file digest; "" of a file that another program wrote."""
+    with BlockFile(path) as raw:
+        return raw.record.root if raw.record else ""

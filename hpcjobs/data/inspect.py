@@ -12,7 +12,17 @@ from hpcjobs.data.resultdigest import result_digest
 from hpcjobs.errors import DataError
 
 LONGEST_ATTRIBUTE = 2**16
-ROOT_ATTRIBUTES = ("kind", "job", "title", "created", "run_uuid", "complete", "source", "result_digest")
+ROOT_ATTRIBUTES = (
+    "kind",
+    "job",
+    "title",
+    "created",
+    "run_uuid",
+    "complete",
+    "source",
+    "source_digest",
+    "result_digest",
+)
 
 
 def describe_file(path: Path) -> dict[str, Any]:
@@ -24,8 +34,8 @@ def describe_file(path: Path) -> dict[str, Any]:
         return {
             "file": str(path),
             "size": raw.size,
-            "schema": _attribute(file, "hpcjobs_schema"),
-            **{name: _attribute(file, name) for name in ROOT_ATTRIBUTES},
+            "schema": attribute(file, "hpcjobs_schema"),
+            **{name: attribute(file, name) for name in ROOT_ATTRIBUTES},
             "record": raw.record is not None,
             "file_digest": raw.record.root if raw.record else None,
             "datasets": [_dataset(*found, path, raw.size) for found in safety.datasets(file, path)],
@@ -66,7 +76,7 @@ def _checked_result(file: h5py.File, path: Path, size: int) -> str | None:
         raise DataError(f"{path}: /result is no group; it was changed after the run wrote it")
     for name, dataset in safety.datasets(result, path):
         safety.check_dataset(dataset, path, f"/result{name}", size)
-    recorded = _attribute(file, "result_digest")
+    recorded = attribute(file, "result_digest")
     computed = result_digest(file)
     if recorded != computed:
         raise DataError(
@@ -76,7 +86,7 @@ def _checked_result(file: h5py.File, path: Path, size: int) -> str | None:
     return computed
 
 
-def _attribute(item: h5py.File | h5py.Dataset, name: str) -> Any:
+def attribute(item: h5py.File | h5py.Dataset, name: str) -> Any:
     """One attribute as text or number; None when it is missing or unlike any that we write."""
     if name not in item.attrs:
         return None
@@ -98,8 +108,8 @@ def _dataset(name: str, dataset: h5py.Dataset, path: Path, size: int) -> dict[st
         "shape": list(dataset.shape) if dataset.shape is not None else None,
         "dtype": str(dataset.dtype),
         "storage": _storage(dataset),
-        "units": _attribute(dataset, "units"),
-        "long_name": _attribute(dataset, "long_name"),
+        "units": attribute(dataset, "units"),
+        "long_name": attribute(dataset, "long_name"),
     }
     try:
         if dataset.shape is not None:

@@ -45,6 +45,22 @@ def publish(
         raise
 
 
+@contextlib.contextmanager
+def scratch(path: Path, communicator: Communicator) -> Iterator[Path]:
+    """Yield a temporary name beside `path` for all ranks to keep bytes in; nothing of it stays. Collective."""
+    try:
+        temporary = on_root(communicator, lambda: _create(path))
+    except OSError as error:
+        raise _explained(path, error) from None
+    try:
+        yield temporary
+    except OSError as error:
+        raise _explained(path, error) from None
+    finally:
+        if communicator.rank == 0:
+            temporary.unlink(missing_ok=True)
+
+
 def publish_bytes(
     path: Path, content: bytes, before_rename: Callable[[], None] = lambda: None, *, durable: bool = True
 ) -> None:

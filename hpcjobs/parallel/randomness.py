@@ -37,9 +37,14 @@ class Stream:
                 return draw % bound
 
 
-def uniforms(seed: int, purpose: str, index: int, start: int, stop: int) -> NDArray[np.float64]:
-    """Numbers `start` to `stop` of one derived stream, uniform in [0, 1): any part of it without what goes before."""
+def words(seed: int, purpose: str, start: int, stop: int, index: int = 0) -> NDArray[np.uint64]:
+    """Words `start` to `stop` of one derived generator: any part of its stream without what goes before."""
     bits = philox(seed, purpose, index)
     bits.advance(start // 4)  # four words a count
-    words = bits.random_raw(stop - start // 4 * 4)[start % 4 :]
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    drawn: NDArray[np.uint64] = bits.random_raw(stop - start // 4 * 4)
+    return drawn[start % 4 :]
+
+
+def uniforms(seed: int, purpose: str, index: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Numbers `start` to `stop` of one derived stream, uniform in [0, 1)."""
+    return (words(seed, purpose, start, stop, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53

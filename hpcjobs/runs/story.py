@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from hpcjobs.data import safety
-from hpcjobs.data.blocks import BlockFile
+from hpcjobs.data.blocks import BlockFile, root_of
 from hpcjobs.errors import DataError, RunFolderError
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import holding, owner, told
@@ -105,7 +105,7 @@ def _changed(entry: dict[str, Any], folder: RunFolder) -> bool:
     if entry["digest"].startswith("rows:"):
         status = path.stat()
         return (status.st_size, status.st_mtime_ns) != (entry["size"], entry["modified"])
-    if _root(path) != entry["digest"]:
+    if root_of(path) != entry["digest"]:
         raise RunFolderError(
             f"{folder.path}: its result was made from other data: {path} has changed since; "
             "bring the old data back, or start a new run"
@@ -118,11 +118,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="replace").strip()
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _root(path: Path) -> str:
-    with BlockFile(path) as raw:
-        return raw.record.root if raw.record else ""
 
 
 def _below(file: h5py.File, path: Path, group: str, size: int) -> dict[str, h5py.Dataset]:

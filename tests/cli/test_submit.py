@@ -339,6 +339,17 @@ def test_a_data_set_is_imported_by_a_job(site: Site) -> None:
     site.hpcjobs("data", "verify", "t.h5")
 
 
+def test_rows_are_shuffled_and_split_by_jobs(site: Site) -> None:
+    assert "no such file" in site.refused("submit", "data", "shuffle", "nope.h5", "s.h5")
+    assert "--test is missing" in site.refused("submit", "data", "split", "b.h5")
+    site.submit("data", "shuffle", "b.h5", "s.h5", "--memory", "100MB", "--time", 5, "--ntasks", 2)
+    site.submit("data", "split", "b.h5", "--test", 0.2, "--time", 5, "--out", "split")
+    site.hpcjobs("data", "shuffle", "b.h5", "here.h5")
+    site.hpcjobs("wait", "data-shuffle", "split")
+    assert (site.folder / "s.h5").read_bytes() == (site.folder / "here.h5").read_bytes()
+    assert story(site.folder, "split")["result"]["rows"] == [400, 100]
+
+
 def test_a_time_limit_is_followed_by_a_requeue_and_the_same_digest(site: Site) -> None:
     site.cluster.configure(minute=12.0, requeue_delay=0.2)
     site.submit(*PACED[:3], "--pause", 0.15, "--time", 1, "--sbatch-arg=--signal=B:USR1@30", "--out", "limit")

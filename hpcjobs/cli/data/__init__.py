@@ -1,4 +1,4 @@
-"""Data sets: import, generate, inspect, verify."""
+"""Data sets: import, generate, inspect, verify, shuffle, split, preview."""
 
 import importlib
 import pkgutil

@@ -1,0 +1,131 @@
+"""A look at a data set: a contact sheet of image rows, or the distribution of each feature of a table."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.data.choosing import shown
+from hpcjobs.data.lookup import locate_samples
+from hpcjobs.data.pictures import contact_sheet, histograms
+from hpcjobs.data.publish import publish_bytes
+from hpcjobs.data.samples import Column, Samples, reading, whole
+from hpcjobs.data.table import refuse_existing
+from hpcjobs.errors import DataError, SettingsError
+
+MOST_IMAGES = 24
+MOST_FEATURES = 12
+# A table is looked at in so many runs of rows, spread evenly: few large reads show as much as many small ones.
+RUNS, RUN_ROWS = 20, 1000
+CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class PreviewReport:
+    """What a preview shows."""
+
+    out: Path
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.out}: {self.text}"
+
+
+def preview(
+    source: str, out: Path, rows: Sequence[int] = (), shape: str | None = None, *, force: bool = False
+) -> PreviewReport:
+    """Write a PNG of some rows of `/data/x`: `rows`, else evenly spread ones; `shape` (HxW) makes flat rows images."""
+    if out.suffix.lower() != ".png":
+        raise SettingsError(f"{out}: unknown kind of picture {out.suffix!r}; expected .png")
+    refuse_existing(out, force)
+    samples = locate_samples(source)
+    if "x" not in samples.columns:
+        raise DataError(f"{samples.file}: has no /data/x to look at; name the data set: {samples.file}:/path")
+    column = samples.columns["x"]
+    outside = [row for row in rows if not 0 <= row < samples.rows]
+    if outside:
+        raise SettingsError(f"--rows {outside[0]}: {samples.file} has rows 0 to {samples.rows - 1}")
+    size = _image_shape(samples, column, shape)
+    if size is None:
+        if rows:
+            raise SettingsError("--rows shows images; name their --shape HxW, or leave --rows out for a table")
+        values = _spread(column)
+        content = histograms(values, _feature_names(samples, values.shape[1]), samples.title)
+        features = int(np.prod(column.shape[1:]))
+        text = f"{values.shape[1]} of {features} features in {len(values)} of {samples.rows} rows"
+    else:
+        picked = list(rows) or [index * samples.rows // MOST_IMAGES for index in range(MOST_IMAGES)]
+        picked = list(dict.fromkeys(picked))
+        images = _rows(column, picked).reshape(len(picked), *size)
+        content, scale = contact_sheet(images, _captions(samples, picked))
+        text = f"{len(picked)} of {samples.rows} images of {' x '.join(map(str, size))} {column.dtype}{scale}"
+    publish_bytes(out, content)
+    return PreviewReport(out, text)
+
+
+def _image_shape(samples: Samples, column: Column, shape: str | None) -> tuple[int, ...] | None:
+    """Height, width and perhaps channels of a row; None for a table."""
+    held = column.shape[1:]
+    if shape is not None:
+        parts = tuple(int(part) for part in re.split("x", shape)) if re.fullmatch(r"\d+x\d+(x[134])?", shape) else ()
+        if not parts or 0 in parts:
+            raise SettingsError(f"--shape {shape!r}: expected HxW or HxWxC, such as 28x28 or 32x32x3")
+        if int(np.prod(parts)) != int(np.prod(held)):
+            raise SettingsError(
+                f"--shape {shape}: {np.prod(parts)} values; a row of {samples.file} has {np.prod(held)}"
+            )
+        return parts
+    if len(held) < 2:
+        return None
+    if len(held) > 3 or (len(held) == 3 and held[2] not in CHANNELS):
+        raise DataError(
+            f"{samples.file}: a row has shape {held}; expected an image, height x width or height x width x 1, 3 or 4 "
+            "channels; name its --shape HxWxC"
+        )
+    return held
+
+
+def _rows(column: Column, picked: list[int]) -> NDArray[Any]:
+    """Some rows, one after another."""
+    found = np.empty((len(picked), *column.shape[1:]), dtype=column.dtype)
+    with reading(column) as read:
+        for place, row in enumerate(picked):
+            read(row, found[place : place + 1])
+    return found
+
+
+def _spread(column: Column) -> NDArray[Any]:
+    """Runs of rows, evenly spread, of the first features (rows, features)."""
+    total = column.shape[0]
+    step = total if total <= RUNS * RUN_ROWS else RUN_ROWS
+    starts = range(1) if step == total else (index * (total - step) // (RUNS - 1) for index in range(RUNS))
+    found = []
+    with reading(column) as read:
+        for start in starts:
+            block = np.empty((step, *column.shape[1:]), dtype=column.dtype)
+            read(start, block)
+            found.append(block.reshape(step, -1)[:, :MOST_FEATURES])
+    return np.concatenate(found)
+
+
+def _captions(samples: Samples, picked: list[int]) -> list[str]:
+    """The id of each row, and its class where it has one."""
+    ids = [shown(value) for value in _rows(samples.columns["id"], picked)]
+    target = samples.columns.get("y")
+    if target is None or len(target.shape) != 1:
+        return ids
+    told = samples.others.get("/data/class_name")
+    names = [shown(name) for name in whole(told)] if isinstance(told, Column) else []
+    values = _rows(target, picked).tolist()
+    classes = [names[value] if names and 0 <= value < len(names) else shown(value) for value in values]
+    return [f"{own}: {known}" for own, known in zip(ids, classes, strict=True)]
+
+
+def _feature_names(samples: Samples, count: int) -> list[str]:
+    told = samples.others.get("/data/feature_name")
+    names = [shown(name) for name in whole(told)] if isinstance(told, Column) else []
+    return names[:count] if len(names) >= count else [f"feature {index}" for index in range(count)]
