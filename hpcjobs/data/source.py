@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from hpcjobs.data import safety
 from hpcjobs.data.blocks import BlockFile
+from hpcjobs.data.table import BLOCK_BYTES
 from hpcjobs.errors import DataError
 from hpcjobs.parallel.communicator import Communicator, on_root
+from hpcjobs.parallel.shards import Span
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,19 @@ def find_source(argument: str, dimensions: int, communicator: Communicator) -> S
 
 def locate(argument: str, dimensions: int) -> Source:
     """`find_source` on one process. `dimensions` is how many axes the data set must have."""
-    path, name = split_name(argument)
-    return _locate(path, name, dimensions, "fiu")
+    return locate_at(*split_name(argument), dimensions)
 
 
 def locate_ids(source: Source) -> Source:
     """The row identities beside a source, numbers or fixed-length text."""
-    return _locate(source.file, source.id_name, 1, "iuS")
+    return locate_at(source.file, source.id_name, 1, "iuS")
 
 
-def _locate(path: Path, name: str | None, dimensions: int, kinds: str) -> Source:
+def locate_at(path: Path, name: str | None, dimensions: int, kinds: str = "fiu") -> Source:
+    """The data set at a path of a file, its values of one of the `kinds` that NumPy knows."""
     with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
         if name is None:
-            name = _default_name(file, path, dimensions)
+            name = default_name(file, path, dimensions)
         dataset = safety.get(file, path, name)
         if isinstance(dataset, h5py.Datatype):
             raise DataError(f"{path}: {name} is a type, no data set")
@@ -108,7 +110,8 @@ def _plain(dataset: h5py.Dataset) -> bool:
     return dataset.chunks is None and bool(dataset.id.get_type().equal(here))
 
 
-def _default_name(file: h5py.File, path: Path, dimensions: int) -> str:
+def default_name(file: h5py.File, path: Path, dimensions: int) -> str:
+    """`/data/x` of our own schema, or the file's only data set of fitting shape."""
     found = [
         (name, dataset.shape)
         for name, dataset in safety.datasets(file, path)
@@ -194,6 +197,12 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def source_blocks(source: Source, span: Span) -> Iterator[NDArray[Any]]:
+    """The rows of a span, a few megabytes at a time."""
+    with Reader(source) as reader:
+        yield from reader.blocks(span.start, span.stop, max(1, BLOCK_BYTES // source.row_bytes))
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:

@@ -46,23 +46,26 @@ def open_text(path: Path, options: ImportOptions, progress: Progress) -> Table:
     target = Target(
         kind.name(),
         kind.dtype(),
-        lambda: (kind.values(block.targets) for block in parser.blocks(position(2), numeric=False)),
+        lambda span: (kind.values(block.targets) for block in parser.blocks(position(2), numeric=False)),
         kind.class_names(),
     )
     table = Table(
         rows,
-        len(columns.features),
+        (len(columns.features),),
         parser.dtype,
-        lambda: (block.x for block in parser.blocks(position(1), numeric=True)),
+        lambda span: (block.x for block in parser.blocks(position(1), numeric=True)),
+        True,
         np.concatenate(numbers) if numbers else None,
         target=None if columns.target is None else target,
         feature_names=tuple(text.names[column] for column in columns.features) if text.names else (),
         skipped=skipped,
     )
-    return table if columns.identity is None else _identified(table, text, columns.identity, names)
+    if columns.identity is None:
+        return table
+    return _identified(table, text, columns.identity, names, options.pseudonymise is not None)
 
 
-def _identified(table: Table, text: Delimited, column: int, names: list[str]) -> Table:
+def _identified(table: Table, text: Delimited, column: int, names: list[str], secret: bool) -> Table:
     """The table with its ids, once it is seen that none stands twice."""
 
     def describe(first: int, second: int) -> str:
@@ -71,5 +74,5 @@ def _identified(table: Table, text: Delimited, column: int, names: list[str]) ->
         return f"{text.path}: lines {', '.join(map(str, lines[:NAMED]))}"
 
     found = identities(names)
-    check_unique(found, describe)
+    check_unique(found, describe, secret)
     return replace(table, identities=found, identity_kind="text" if found.dtype.kind == "S" else "integer")
