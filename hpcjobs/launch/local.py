@@ -43,7 +43,7 @@ def launch(folder: RunFolder, ranks: str) -> int:
     before = _ended(folder)
     with (
         subprocess.Popen(
-            argv(mpiexec(), int(ranks), folder.path),
+            argv(mpiexec(), int(ranks), ["resume", str(folder.path)]),
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,  # what mpiexec has to say is talk; the result is named by us
@@ -65,6 +65,27 @@ def launch(folder: RunFolder, ranks: str) -> int:
         return outcome.FAILED
     say(f"{told['state']}: {told['reason']}; told in {folder.outcome}; continue with: hpcjobs resume {folder.path}")
     return int(told["exit_code"])
+
+
+def launch_command(arguments: list[str], ranks: str) -> int:
+    """Run `hpcjobs ARGUMENTS`, which needs no run folder, on `ranks` ranks; the exit code they agreed on, or 1."""
+    with (
+        subprocess.Popen(
+            argv(mpiexec(), int(ranks), arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            restore_signals=False,
+            start_new_session=True,
+            preexec_fn=_prepare_launcher,
+        ) as process,
+        _forwarding(process, signal.SIGTERM) as asked,
+    ):
+        code = process.wait()
+    if code in (outcome.DONE, outcome.MISTAKE):
+        return code
+    why = f"stopped by {asked[0].name}" if asked else f"a rank failed or was killed: mpiexec ended with {_named(code)}"
+    say(why)
+    return outcome.FAILED
 
 
 def _tell(folder: RunFolder, before: list[dict[str, Any]], asked: list[signal.Signals], code: int) -> None:
@@ -96,8 +117,8 @@ def _ended(folder: RunFolder) -> list[dict[str, Any]]:
     return attempts
 
 
-def argv(launcher: Path, ranks: int, folder: Path) -> list[str]:
-    """The command that starts the ranks. `-m mpi4py` makes an exception on one rank end all of them."""
+def argv(launcher: Path, ranks: int, arguments: list[str]) -> list[str]:
+    """The command that starts `hpcjobs ARGUMENTS`. `-m mpi4py` makes an exception on one rank end all of them."""
     return [
         str(launcher),
         "-n",
@@ -107,8 +128,7 @@ def argv(launcher: Path, ranks: int, folder: Path) -> list[str]:
         "mpi4py",
         "-m",
         "hpcjobs",
-        "resume",
-        str(folder),
+        *arguments,
     ]
 
 
@@ -156,8 +176,13 @@ def _prepare_launcher() -> None:
 
 
 @contextlib.contextmanager
-def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[list[signal.Signals]]:
-    """Pass every signal that asks to stop on to the ranks and list it; a second Ctrl-C ends them at once."""
+def _forwarding(
+    process: "subprocess.Popen[bytes]", passed_on: signal.Signals = signal.SIGUSR1
+) -> Iterator[list[signal.Signals]]:
+    """Pass every signal that asks to stop on to the ranks and list it; a second Ctrl-C ends them at once.
+
+    SIGUSR1 is the one that every mpiexec passes on; SIGTERM ends ranks that would not know what to do about it.
+    """
     asked: list[signal.Signals] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
@@ -165,7 +190,7 @@ def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[list[signal.Sign
         if asked.count(signal.SIGINT) > 1:
             process.kill()  # the ranks end with it
         else:
-            process.send_signal(signal.SIGUSR1)  # the one that every mpiexec passes on
+            process.send_signal(passed_on)
 
     heeded = [number for number in GRACEFUL if not hangup_is_ignored(number)]
     before: dict[int, Any] = {number: signal.signal(number, forward) for number in heeded}
