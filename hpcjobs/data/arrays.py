@@ -41,7 +41,7 @@ def open_hdf5(source: str, options: ImportOptions) -> Table:
         table = replace(table, followed=followed.digests())
     else:
         found = locate(source, 2)
-        where, identities = f"{found.file}:{found.id_name}", _identities(found)
+        where, identities = f"{found.file}:{found.id_name or found.name}", _identities(found)
         table = _table(str(found), found.shape, found.dtype, partial(source_blocks, found), options)
     if identities is None:
         if options.pseudonymise:

@@ -5,6 +5,7 @@ what is missing with zeros; here a missing source, or a part of one, is an error
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,25 +145,29 @@ def _check_virtual(path: Path, name: str, files: list[Path], depth: int = 0) -> 
     with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
         dataset = safety.get(file, path, name)
         maps = dataset.virtual_sources()
-        _refuse_holes(where, dataset.shape, [entry.vspace for entry in maps])
-    for entry in maps:
+        counts = _refuse_holes(where, dataset.shape, [entry.vspace for entry in maps])
+    for entry, count in zip(maps, counts, strict=True):
         if "%" in entry.file_name + entry.dset_name:
             raise DataError(f"{where}: its sources are named by a pattern ({entry.file_name}); copy it into one file")
         source = path if entry.file_name == "." else _target(path, entry.file_name, f"the virtual {name}", files)
-        _check_part(where, source, entry, files, depth)
+        _check_part(where, source, entry, count, files, depth)
 
 
-def _check_part(where: str, source: Path, entry: Any, files: list[Path], depth: int) -> None:
-    """Refuse a source that holds less than the virtual data set takes from it."""
+def _check_part(where: str, source: Path, entry: Any, wanted: int, files: list[Path], depth: int) -> None:
+    """Refuse a source that holds less than the `wanted` values that the virtual data set takes from it."""
     end, inner = _end_of_links(source, entry.dset_name, files)
     with BlockFile(end) as raw, safety.open_hdf5(raw, end) as file, safety.parsing(end):
         dataset = safety.get(file, end, inner)
         if not isinstance(dataset, h5py.Dataset):
             raise DataError(f"{where}: its source {end}:{inner} is no data set")
-        last = entry.src_space.get_select_bounds()[1]
-        if len(last) != dataset.ndim or any(at >= has for at, has in zip(last, dataset.shape, strict=True)):
+        if entry.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+            fits = dataset.size == wanted
+        else:
+            last = entry.src_space.get_select_bounds()[1]
+            fits = len(last) == dataset.ndim and all(at < has for at, has in zip(last, dataset.shape, strict=True))
+        if not fits:
             raise DataError(
-                f"{where}: takes values up to {tuple(last)} from {end}:{inner}, of shape {dataset.shape}: "
+                f"{where}: takes {wanted} values from {end}:{inner}, of shape {dataset.shape}: "
                 "a part of the source is missing; make it whole"
             )
         virtual = dataset.is_virtual
@@ -172,8 +177,11 @@ def _check_part(where: str, source: Path, entry: Any, files: list[Path], depth: 
         _check_virtual(end, inner, files, depth + 1)
 
 
-def _refuse_holes(where: str, shape: tuple[int, ...], spaces: list[Any]) -> None:
-    """Every value comes from exactly one source: the selections are disjoint and as many as there are values."""
+def _refuse_holes(where: str, shape: tuple[int, ...], spaces: list[Any]) -> list[int]:
+    """Refuse values with no source or two; how many values each source gives.
+
+    The selections are products of positions along each axis: they must be disjoint, and as many as there are values.
+    """
     picked = []
     for space in spaces:
         if space.get_select_type() == h5py.h5s.SEL_ALL:
@@ -194,11 +202,10 @@ def _refuse_holes(where: str, shape: tuple[int, ...], spaces: list[Any]) -> None
         )
         if not apart:
             raise DataError(f"{where}: takes some values from two sources; copy it into one file")
-    missing = int(np.prod(shape, dtype=object)) - sum(int(np.prod([len(axis) for axis in one])) for one in picked)
-    if missing:
-        raise DataError(
-            f"{where}: {missing} of its values have no source and would be made up; map them, or cut them off"
-        )
+    counts = [math.prod(len(axis) for axis in one) for one in picked]
+    if missing := math.prod(shape) - sum(counts):
+        raise DataError(f"{where}: {missing} of its values have no source and would be made up; map them all")
+    return counts
 
 
 def _virtual_blocks(path: Path, name: str, span: Span) -> Iterator[NDArray[Any]]:

@@ -19,6 +19,8 @@ LENGTH = 32  # hexadecimal digits kept of the 64: 128 bits
 def read_key(path: Path) -> bytes:
     """All bytes of a key file that nobody else can read."""
     advice = f"make one: (umask 077; head -c 32 /dev/urandom >{path.name})"
+    if path.is_dir():
+        raise SettingsError(f"--key {path}: not a plain file; {advice}")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
