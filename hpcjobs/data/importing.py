@@ -1,5 +1,6 @@
 """Import: any source that we know becomes one file of ours, checked while it is read, on any number of ranks."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.data import arrays
+from hpcjobs import __version__
+from hpcjobs.data import arrays, journal
 from hpcjobs.data.blocks import BlockFile
 from hpcjobs.data.examples import resolve
 from hpcjobs.data.imagetable import open_images
 from hpcjobs.data.kinds import fingerprint, recognise, refuse_foreign_options
 from hpcjobs.data.parquet import open_parquet
 from hpcjobs.data.pseudonyms import pseudonyms, read_key
-from hpcjobs.data.schema import Contents, Rows, Variable, rows_of, texts
+from hpcjobs.data.schema import Again, Contents, Rows, Variable, rows_of, texts
 from hpcjobs.data.space import bytes_needed, refuse_full
 from hpcjobs.data.table import BLOCK_BYTES, Blocks, ImportOptions, Progress, Table, refuse_existing
 from hpcjobs.data.texttable import open_text
@@ -28,7 +30,6 @@ from hpcjobs.parallel.shards import Span, piece
 __all__ = ["ImportOptions", "ImportReport", "import_table"]
 
 IDS_AT_A_TIME = 2**20
-MOST_BLOCKS = 2**15
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def import_table(
         if fingerprint(path, *_others(options)) != before or fingerprint(path, *followed) != used:
             raise DataError(f"{path}: changed while it was read; import it again when nobody writes it")
 
-    write_file(out, contents, comm, before_rename=refuse_change)
+    resume = _work_key(before, used, options, table)
+    write_file(out, contents, comm, before_rename=refuse_change, resume=resume)
     return ImportReport(
         out,
         table.rows,
@@ -153,6 +155,12 @@ def _open_on_root(comm: Communicator, look: Callable[[], Table]) -> Table:
     return kept[0] if kept else table
 
 
+def _work_key(before: str, used: str, options: ImportOptions, table: Table) -> str:
+    """What an unfinished import must have in common with this one for its blocks to be those of this one."""
+    parts = (__version__, before, used, replace(options, force=False), table.rows, table.row_shape, str(table.dtype))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
 def _no_blocks(span: Span) -> Iterable[NDArray[Any]]:
     return ()
 
@@ -181,7 +189,7 @@ def block_rows(table: Table) -> int:
     """Rows of one block: at most 16 MiB, and enough blocks for many ranks, but no more than can be kept count of."""
     row_bytes = int(np.prod(table.row_shape)) * table.dtype.itemsize
     few = min(BLOCK_BYTES // row_bytes, -(-table.rows // 256))
-    return max(1, few, -(-table.rows // MOST_BLOCKS))
+    return max(1, few, -(-table.rows // journal.MOST_BLOCKS))
 
 
 def _variables(table: Table, path: Path, comm: Communicator, progress: Progress) -> dict[str, Variable]:
@@ -197,7 +205,9 @@ def _variables(table: Table, path: Path, comm: Communicator, progress: Progress)
             done += len(block)
             progress(done, len(span))
 
-    x = rows(table.dtype, table.row_shape, table.blocks if table.alone else told)
+    blocks = table.blocks if table.alone else told
+    again = Again(span, block_rows(table), lambda part: _exactly(part, blocks, path))
+    x = replace(rows(table.dtype, table.row_shape, blocks), again=again)
     image = len(table.row_shape) == 3
     variables = {
         "/data/x": Variable(("id", "row", "column", "channel"), x, "pixels")

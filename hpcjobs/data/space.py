@@ -4,6 +4,7 @@ import math
 import os
 from pathlib import Path
 
+from hpcjobs.data.publish import unfinished
 from hpcjobs.data.schema import Contents
 from hpcjobs.errors import DataError
 
@@ -20,7 +21,8 @@ def bytes_needed(contents: Contents) -> int:
 def refuse_full(path: Path, needed: int) -> None:
     """Refuse when less than `needed` bytes are free for us where `path` will lie."""
     disk = os.statvfs(path.parent)
-    free = disk.f_bavail * disk.f_frsize
+    left = unfinished(path)  # of an earlier attempt: it is continued, or given up
+    free = disk.f_bavail * disk.f_frsize + (512 * left.stat().st_blocks if left.exists() else 0)
     if needed > free:
         raise DataError(
             f"{path}: needs {shown(needed)} where {shown(free)} are free on the disk of {path.parent.absolute()}; "
