@@ -60,7 +60,7 @@ class ImportReport:
         if self.skipped:
             parts.append(f"{self.skipped} bad rows skipped")
         if self.passed_over:
-            parts.append(f"{self.passed_over} files that are no images passed over")
+            parts.append(f"other files passed over: {self.passed_over}")
         return ", ".join(parts)
 
 

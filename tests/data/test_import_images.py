@@ -47,7 +47,7 @@ def test_class_folders_become_rows_ids_and_classes_from_a_folder_and_from_archiv
     assert data["class_name"].tolist() == [b"cat", b"dog"]
     assert (report.row_shape, report.dtype, report.passed_over) == ((6, 8, 3), "uint8", 1)
     assert str(report).endswith(
-        "8 rows x 6 x 8 x 3 of uint8, id: text, target: class (2 classes), 1 files that are no images passed over"
+        "8 rows x 6 x 8 x 3 of uint8, id: text, target: class (2 classes), other files passed over: 1"
     )
     with h5py.File(report.out) as file:
         assert [axis[0].name for axis in file["data/x"].dims] == [
