@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from hpcjobs.clustering import kmeans
 from hpcjobs.clustering.start import kmeans_plus_plus
 from hpcjobs.clustering.table import Table, survey
-from hpcjobs.kernels.kmeans import compile_for
+from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.parallel.communicator import SerialCommunicator
 from hpcjobs.parallel.randomness import Stream
 
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--starts", action="store_true", help="also time k-means++ (minutes)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows: does it run?")
     options = parser.parse_args()
-    compile_for(np.dtype(np.float32))
+    compile_for(np.dtype(np.float32), np.dtype(np.float32))
     with threadpool_limits(1):
         peak = peak_gflops()
         versions = [f"{module.__name__} {module.__version__}" for module in (np, scipy, sklearn)]

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import math
 import operator
+import re
 import tomllib
 import types
 import typing
@@ -23,6 +24,7 @@ from hpcjobs.errors import SettingsError, nearest
 
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
+SPAN = re.compile(r"(\d+):(\d+)(?::([1-9]\d*))?", re.ASCII)
 LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
 
 
@@ -33,14 +35,16 @@ def setting(
     words: tuple[str, ...] = (),
     extendable: bool = False,
     volatile: bool = False,
+    span: tuple[int, int] | None = None,
     **bounds: Any,
 ) -> msgspec.Meta:
     """What a field is for and what it accepts.
 
     `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`);
-    `extendable` may grow when a run is resumed; `volatile` does not change the result, so it may differ freely.
+    `extendable` may grow when a run is resumed; `volatile` does not change the result, so it may differ freely;
+    `span`: the bounds of a whole number in place of which FIRST:END or FIRST:END:STEP may name several, as a range.
     """
-    extra = {"kind": kind, "words": words, "extendable": extendable, "volatile": volatile}
+    extra = {"kind": kind, "words": words, "extendable": extendable, "volatile": volatile, "span": span}
     return msgspec.Meta(description=description, extra=extra, **bounds)
 
 
@@ -121,6 +125,16 @@ def real_number(text: str) -> float:
     raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
 
 
+def memory_size(text: str) -> int:
+    """A flag's text as a number of bytes: `500MB`, `2GB`, `1.5GiB`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([kKMGT])(i?))?B?", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected a size such as 500MB or 2GB, found {text!r}")
+    number, unit, binary = found.groups()
+    power = "kMGT".index(unit.replace("K", "k")) + 1 if unit else 0
+    return int(Decimal(number) * (1024 if binary else 1000) ** power)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The keys of a TOML file."""
     try:
@@ -155,7 +169,7 @@ def _choices(kind: Any) -> tuple[str, ...]:
 def _number(value: Any, kind: Any) -> Any:
     """A flag's text as the number its field wants; text that is none is left for the check to name."""
     wanted = _alternatives(kind)
-    if not isinstance(value, str) or str in wanted:
+    if not isinstance(value, str):
         return value
     for number, read in ((int, whole_number), (float, real_number)):
         if number in wanted:
@@ -168,6 +182,10 @@ def _checked(value: Any, base: Path, origin: str, declared: Field) -> Any:
     """The value of one field, as its type and bounds want it; SettingsError says what is wrong with it."""
     kind, meta, _ = declared
     extra = meta.extra or {}
+    if extra.get("span"):
+        if isinstance(value, str) and SPAN.fullmatch(value):
+            return value
+        kind, meta = int, msgspec.Meta(ge=extra["span"][0], le=extra["span"][1])
     allowed = _choices(kind)
     if allowed and value not in allowed:
         raise SettingsError(f"{origin} is {value!r}: expected {' or '.join(allowed)}")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from command import start
 
-from hpcjobs.launch.sweep import Sweep, Task, task_folder, write
 from hpcjobs.runs import making, outcome, submission
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import remember
 from hpcjobs.runs.submission import Sent, Submission
+from hpcjobs.runs.sweeps import Sweep, Task, task_folder, write
 
 DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 ASKING = """#!/bin/bash

@@ -65,6 +65,8 @@ def slurm_flags() -> set[str]:
 
 def deliver(parcel: Parcel, manner: Manner, make: Callable[[], object]) -> int:
     """Show it, or `make` its folder and send it; the ids stand alone on stdout."""
+    if manner.at_once and not any(batch.array for batch in parcel.batches):
+        raise SettingsError("--at-once is for the tasks of a sweep, and this is one run; leave it out")
     if manner.dry:
         return show(parcel, test=manner.test)
     say(f"run folder {parcel.path}")

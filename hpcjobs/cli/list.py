@@ -14,6 +14,7 @@ from hpcjobs.launch.watch.truth import Verdict, look
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.progress import say
 from hpcjobs.runs.reached import Line, line_of
+from hpcjobs.runs.sweeps import home
 from hpcjobs.runs.wording import columns, rate
 
 TITLES = ("run", "job", "job_id", "state", "age", "progress", "rate", "left")
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
     """`hpcjobs list`: every run of yours that is still there, the newest first; each task of a sweep is a run."""
     parser = Parser(prog="hpcjobs list", description=__doc__)
     parser.add_argument("--tag", action="append", default=[], help="only runs that have this tag; may be given again")
-    parser.add_argument("--state", help="only runs in this state, such as failed or running")
+    parser.add_argument("--state", metavar="STATE", help="only runs in this state, such as failed or running")
     parser.add_argument("--sort", choices=SORTS, default="age", help="(default: age, the newest first)")
     parser.add_argument(
         "--columns", default="", metavar="A,B,...", help="settings or results, such as clusters,inertia"
@@ -37,12 +38,16 @@ def main(argv: list[str]) -> int:
     wishes = {run: wish for one in everything() for run in one.runs if (wish := _wish(run)) is not None}
     runs = [run for run, wish in wishes.items() if set(given.tag) <= set(wish["tags"])]
     cache = Cache.open()
-    verdicts = [found for found in look(runs, cache) if given.state in (None, found.state)]
+    everyone = look(runs, cache)
+    verdicts = [found for found in everyone if given.state in (None, found.state)]
+    if given.state and everyone and not verdicts:
+        states = sorted({found.state for found in everyone})
+        say(f"no run of yours is {given.state!r}; {nearest(given.state, states)}")
     trouble = note(verdicts, cache)
     if trouble:
         say(trouble)
     rows = [facts(verdict, wishes[verdict.run], wanted) for verdict in verdicts]
-    refuse_unknown(wanted, rows, [wishes[verdict.run] for verdict in verdicts])
+    refuse_unknown(wanted, rows, [wishes[verdict.run] for verdict in verdicts], verdicts)
     if given.sort != "age":  # which they have already
         rows.sort(key=lambda row: order(row, given.sort))
     if given.json:
@@ -61,7 +66,7 @@ def facts(verdict: Verdict, wish: dict[str, Any], wanted: Sequence[str]) -> dict
     line = line_of(verdict.run) if verdict.state != "done" else Line()
     running = verdict.state == "running"
     run = verdict.run
-    name = f"{run.parent.name}/{run.name}" if (run.parent / "sweep.json").exists() else run.name
+    name = run.name if home(run) == run else f"{run.parent.name}/{run.name}"
     row = {
         "run": name,
         "path": str(run),
@@ -95,15 +100,20 @@ def order(row: dict[str, Any], by: str) -> tuple[Any, ...]:
     return (row["run"] if by == "name" else row["state"],)
 
 
-def refuse_unknown(wanted: Sequence[str], rows: Sequence[dict[str, Any]], wishes: Sequence[dict[str, Any]]) -> None:
+def refuse_unknown(
+    wanted: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    wishes: Sequence[dict[str, Any]],
+    verdicts: Sequence[Verdict],
+) -> None:
     """Refuse a column that no run has, and name those there are; before any is done, it may be a result to come."""
-    if not any(row["state"] == "done" for row in rows):
-        return
+    done = [verdict for verdict in verdicts if verdict.state == "done"]
     settings = {name for wish in wishes for name in wish["settings"]}
-    for name in wanted:
+    for name in wanted if done else ():
         if name not in settings and all(row[name] is None for row in rows):
+            known = settings | set(_results(done[0]))
             raise SettingsError(
-                f"hpcjobs list --columns {name}: no run here has such a setting or result; {nearest(name, settings)}"
+                f"hpcjobs list --columns {name}: no run here has such a setting or result; {nearest(name, known)}"
             )
 
 

@@ -18,8 +18,7 @@ from hpcjobs.launch.setup.drafts import Findings
 from hpcjobs.launch.setup.trial import Trial
 from hpcjobs.launch.slurm import command, limits
 from hpcjobs.launch.slurm.limits import Partition
-from hpcjobs.launch.slurm.where import state_folder
-from hpcjobs.runs.process import home
+from hpcjobs.runs.process import home, state_folder
 from hpcjobs.runs.progress import say
 from hpcjobs.settings import real_number
 

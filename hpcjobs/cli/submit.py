@@ -16,7 +16,7 @@ from hpcjobs.launch.preparing import Place
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.partitions import max_array_size
 from hpcjobs.launch.submitting import Batch, Order
-from hpcjobs.runs import making, submission
+from hpcjobs.runs import making, submission, sweeps
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.index import find, remember
 from hpcjobs.runs.making import label_of
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
         path = find(what)
     except RunFolderError as error:
         raise RunFolderError(f"{error}; jobs: {', '.join(jobs.names())}") from None
-    return sweep_again(path, argv[1:]) if sweep.read(path) else again(path, argv[1:])
+    return sweep_again(path, argv[1:]) if sweeps.read(path) else again(path, argv[1:])
 
 
 def new(what: str, argv: list[str]) -> int:
@@ -117,14 +117,14 @@ def again(path: Path, argv: list[str]) -> int:
     if not flags and folder.read_outcome().get("state") == "done" and folder.result.exists():
         say(f"already done: {folder.result}")
         return 0
-    home = sweep.home(path)
+    home = sweeps.home(path)
     order = order_again(home, wish["name"] or label_of(wish["job"]), given)
     values = preparing.grown(folder, job, flags)
     need = ordering.check(order, job, [values])
     batches: Sequence[Batch] = (Batch(),)
     if home != path:  # a task of a sweep is sent from there, so that the sweep knows of it
         sweep.refuse_going(path)
-        batches = sweep.batches([sweep.number(path)], max_array_size())
+        batches = sweep.batches([sweeps.number(path)], max_array_size())
     remember(home)
 
     def change() -> None:
@@ -136,7 +136,7 @@ def again(path: Path, argv: list[str]) -> int:
 
 def sweep_again(path: Path, argv: list[str]) -> int:
     """Tasks of a sweep that did not get to their end, or have not been sent."""
-    found = sweep.read(path)
+    found = sweeps.read(path)
     assert found is not None
     parser = Parser(prog="hpcjobs submit SWEEP", description=sweep_again.__doc__)
     parser.add_argument(

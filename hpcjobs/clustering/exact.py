@@ -80,23 +80,25 @@ def make_grid(low: Floats, high: Floats, rows: int, heaviest: float | None, sing
     )
 
 
-def runs(rows: int) -> Iterator[slice]:
+def runs(rows: int, block: int = BLOCK) -> Iterator[slice]:
     """The rows 0 to `rows`, a block at a time."""
-    return (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
+    return (slice(start, min(start + block, rows)) for start in range(0, rows, block))
 
 
 @dataclass(frozen=True)
 class Column:
     """A number that is not negative for each of `rows` local rows, worked out again whenever it is asked for.
 
-    `values` gives a run of rows (slice) -> (rows of it,): a whole column never lies in memory.
+    `values` gives a run of rows (slice) -> (rows of it,), and is asked for `block` of them at a time: a whole column
+    never lies in memory.
     """
 
     rows: int
     values: Callable[[slice], Floats]
+    block: int = BLOCK
 
     def blocks(self) -> Iterator[Floats]:
-        return (self.values(run) for run in runs(self.rows))
+        return (self.values(run) for run in runs(self.rows, self.block))
 
     def largest(self, communicator: Communicator) -> float:
         """The largest value over all ranks, 0 where there are no rows. Collective."""
@@ -107,19 +109,30 @@ class Column:
 
 def exact_sum(column: Column, rows: int, communicator: Communicator) -> float:
     """The sum of a column of at most `rows` rows over all ranks, the same bits on any number of them."""
+    return float(exact_sums(column, None, 1, rows, communicator)[0])
+
+
+def exact_sums(
+    column: Column, labels: NDArray[np.int32] | None, groups: int, rows: int, communicator: Communicator
+) -> Floats:
+    """The sums (groups,) of a column of at most `rows` rows by the labels (local rows,) of its rows, over all ranks."""
     largest = column.largest(communicator)
     if largest == 0:
-        return 0.0
+        return np.zeros(groups)
     bits = spare_bits(rows)
     scale, low_scale = power_below(largest, bits), math.ldexp(1.0, bits)
-    lanes = np.zeros(2, dtype=np.int64)
-    for block in column.blocks():
-        scaled = block * scale
+    lanes = np.zeros((2, groups), dtype=np.int64)
+    for run in runs(column.rows, column.block):
+        scaled = column.values(run) * scale
         whole = np.rint(scaled)
-        lanes[0] += whole.astype(np.int64).sum()
-        lanes[1] += np.rint((scaled - whole) * low_scale).astype(np.int64).sum()
+        parts = whole.astype(np.int64), np.rint((scaled - whole) * low_scale).astype(np.int64)
+        for lane, part in zip(lanes, parts, strict=True):
+            if labels is None:
+                lane += part.sum()
+            else:
+                np.add.at(lane, labels[run], part)
     communicator.allreduce_sum(lanes)
-    return float(_join(lanes, low_scale) / scale)
+    return _join(lanes, low_scale) / scale
 
 
 def _join(lanes: Integers, low_scale: float) -> Floats:

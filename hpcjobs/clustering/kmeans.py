@@ -1,6 +1,8 @@
 """Lloyd's k-means on rows that lie over many ranks, exact: the same bits on any number of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,26 +26,37 @@ class Totals:
 
 def assign(table: Table, grid: Grid, centres: Floats, labels: Labels) -> Totals:
     """Label every row by its nearest centre, in place, and add the rows up by cluster. Collective."""
-    clusters, features = centres.shape
-    # One buffer, so that one message carries both.
-    buffer = np.zeros(grid.lanes * clusters * (features + 1), dtype=np.int64)
-    cut = grid.lanes * clusters * features
-    sums = buffer[:cut].reshape(grid.lanes, clusters, features)
-    masses = buffer[cut:].reshape(grid.lanes, clusters)
-    kernels.assign(
-        table.points,
-        table.weights,
-        centres,
-        grid.shift,
-        grid.scale,
-        grid.low_scale,
-        grid.mass_scale,
-        labels,
-        sums,
-        masses,
-    )
+    return assign_each(table, grid, [centres], labels)[0]
+
+
+def assign_each(table: Table, grid: Grid, many: Sequence[Floats], labels: Labels | None = None) -> list[Totals]:
+    """`assign` for several sets of centres in one pass over the rows and one message. Collective.
+
+    The labels are kept only where there is one set.
+    """
+    features = table.features
+    counts = [grid.lanes * len(centres) for centres in many]
+    buffer = np.zeros(sum(counts) * (features + 1), dtype=np.int64)
+    found, at = [], 0
+    for centres, count in zip(many, counts, strict=True):
+        cut = at + count * features
+        sums = buffer[at:cut].reshape(grid.lanes, len(centres), features)
+        found.append(Totals(sums, buffer[cut : cut + count].reshape(grid.lanes, len(centres))))
+        at = cut + count
+    for run in table.runs():
+        points, weights = table.points[run], table.weights_of(run)
+        own = np.empty(len(points), dtype=np.int32) if labels is None or len(many) > 1 else labels[run]
+        for centres, totals in zip(many, found, strict=True):
+            _assign(points, weights, grid, centres, own, totals)
     table.communicator.allreduce_sum(buffer)
-    return Totals(sums, masses)
+    return found
+
+
+def _assign(points: NDArray[Any], weights: Floats, grid: Grid, centres: Floats, labels: Labels, totals: Totals) -> None:
+    kernels.assign(
+        points, weights, centres, grid.shift, grid.scale, grid.low_scale, grid.mass_scale,
+        labels, totals.sums, totals.masses,
+    )  # fmt: skip
 
 
 def move(grid: Grid, totals: Totals, centres: Floats) -> Floats:
@@ -94,6 +107,11 @@ def refill(table: Table, grid: Grid, centres: Floats, labels: Labels, totals: To
     return left
 
 
+def any_empty(totals: Totals) -> bool:
+    """Whether a cluster has no weight."""
+    return not bool(totals.masses.any(axis=0).all())
+
+
 def count_members(table: Table, labels: Labels, clusters: int) -> Integers:
     """How many rows with weight each cluster has, over all ranks (clusters,). Collective."""
     members = np.zeros(clusters, dtype=np.int64)
@@ -117,7 +135,7 @@ class Offer:
 def _farthest(table: Table, centres: Floats, labels: Labels, count: int) -> list[Offer]:
     """The `count` local rows farthest from their centres, the farthest first, the lower row first on ties."""
     distances, rows = np.zeros(0), np.zeros(0, dtype=np.int64)
-    for run in runs(len(labels)):
+    for run in runs(len(labels), table.block):
         block = table.squared_distances(centres, labels, run)
         if len(table.weights):
             block[table.weights[run] == 0] = 0.0
@@ -134,15 +152,10 @@ def _farthest(table: Table, centres: Floats, labels: Labels, count: int) -> list
 
 def _one_row(table: Table, grid: Grid, row: int) -> Totals:
     """The totals of one row alone, in one cluster."""
-    points, weights = table.points[row : row + 1], table.weights[row : row + 1]
-    alone = Totals(
-        np.zeros((grid.lanes, 1, points.shape[1]), dtype=np.int64), np.zeros((grid.lanes, 1), dtype=np.int64)
-    )
-    anywhere, label = np.zeros((1, points.shape[1])), np.zeros(1, dtype=np.int32)
-    kernels.assign(
-        points, weights, anywhere, grid.shift, grid.scale, grid.low_scale, grid.mass_scale,
-        label, alone.sums, alone.masses,
-    )  # fmt: skip
+    run = slice(row, row + 1)
+    alone = Totals(np.zeros((grid.lanes, 1, table.features), dtype=np.int64), np.zeros((grid.lanes, 1), dtype=np.int64))
+    anywhere, label = np.zeros((1, table.features)), np.zeros(1, dtype=np.int32)
+    _assign(table.points[run], table.weights_of(run), grid, anywhere, label, alone)
     return alone
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.clustering.exact import BLOCK, Column, power_below, spare_bits
+from hpcjobs.clustering.exact import Column, power_below, spare_bits
 from hpcjobs.clustering.table import Table
 from hpcjobs.kernels import kmeans as kernels
 from hpcjobs.parallel.communicator import Communicator
@@ -41,22 +41,28 @@ class Masses:
             return rank, -1
         block, target = _passes(self._blocks, target)
         row, _ = _passes(self._masses(block), target)
-        return rank, block * BLOCK + row
+        return rank, block * self._column.block + row
+
+    def local(self) -> Integers:
+        """The masses of this rank's rows (local rows,)."""
+        return np.concatenate([self._masses(block) for block in range(len(self._blocks))] or [self._blocks])
 
     def remove(self, rank: int, local: int) -> None:
         """Take a drawn row out. Collective: its mass is told to all."""
         mass = np.zeros(1, dtype=np.int64)
         if rank == self._comm.rank:
-            mass[0] = self._masses(local // BLOCK)[local % BLOCK]
+            block, row = divmod(local, self._column.block)
+            mass[0] = self._masses(block)[row]
             self._removed.add(local)
-            self._blocks[local // BLOCK] -= mass[0]
+            self._blocks[block] -= mass[0]
         self._comm.allreduce_sum(mass)
         self._ranks[rank] -= mass[0]
 
     def _masses(self, block: int) -> Integers:
-        start = block * BLOCK
-        masses = self._on_grid(self._column.values(slice(start, min(start + BLOCK, self._column.rows))))
-        masses[[row - start for row in self._removed if 0 <= row - start < BLOCK]] = 0
+        start = block * self._column.block
+        stop = min(start + self._column.block, self._column.rows)
+        masses = self._on_grid(self._column.values(slice(start, stop)))
+        masses[[row - start for row in self._removed if start <= row < stop]] = 0
         return masses
 
     def _on_grid(self, values: Floats) -> Integers:
@@ -72,17 +78,17 @@ def _passes(masses: Integers, target: int) -> tuple[int, int]:
 
 def fetch(table: Table, found: list[tuple[int, int]]) -> Floats:
     """The drawn rows (draws, features) as float64, on every rank. Exact: bit patterns added to zeros."""
-    rows = np.zeros((len(found), table.points.shape[1]))
+    rows = np.zeros((len(found), table.features))
     for draw, (rank, local) in enumerate(found):
         if rank == table.communicator.rank:
-            rows[draw] = table.points[local]
+            rows[draw] = table.points[local : local + 1][0]
     table.communicator.allreduce_sum(rows.view(np.int64))
     return rows
 
 
 def random_rows(table: Table, clusters: int, stream: Stream) -> Floats:
     """`clusters` different rows, drawn by weight without replacement."""
-    masses = _by_weight(table)
+    masses = by_weight(table)
     found: list[tuple[int, int]] = []
     # Fewer rows with weight than clusters: the last centres repeat the first, and stay empty.
     while len(found) < clusters and masses.total > 0:
@@ -99,25 +105,28 @@ def kmeans_plus_plus(table: Table, clusters: int, stream: Stream) -> Floats:
     """
     trials = 2 + int(math.log(clusters))
     comm = table.communicator
-    by_weight = _by_weight(table)
-    centres = np.empty((clusters, table.points.shape[1]))
-    centres[0] = fetch(table, [by_weight.find(stream.below(by_weight.total))])[0]
+    every = by_weight(table)
+    centres = np.empty((clusters, table.features))
+    centres[0] = fetch(table, [every.find(stream.below(every.total))])[0]
     closest = np.full(len(table.points), np.inf)  # squared distance of each row to the centres so far
     column = table.weighted(lambda run: closest[run])
     for number in range(1, clusters):
-        kernels.narrow(table.points, centres[number - 1], closest)
+        for run in table.runs():
+            kernels.narrow(table.points[run], centres[number - 1], closest[run])
         masses = Masses(column, table.rows, comm)
         if masses.total == 0:
-            centres[number] = fetch(table, [by_weight.find(stream.below(by_weight.total))])[0]
+            centres[number] = fetch(table, [every.find(stream.below(every.total))])[0]
             continue
         candidates = fetch(table, [masses.find(stream.below(masses.total)) for _ in range(trials)])
         left = np.zeros(trials, dtype=np.int64)
-        kernels.potentials(table.points, table.weights, candidates, closest, masses.scale, left)
+        for run in table.runs():
+            kernels.potentials(table.points[run], table.weights_of(run), candidates, closest[run], masses.scale, left)
         comm.allreduce_sum(left)
         centres[number] = candidates[int(np.argmin(left))]
     return centres
 
 
-def _by_weight(table: Table) -> Masses:
+def by_weight(table: Table) -> Masses:
+    """Masses in proportion to the weights of the rows. Collective."""
     ones = table.weighted(lambda run: np.ones(run.stop - run.start))
     return Masses(ones, table.rows, table.communicator)

@@ -1,12 +1,14 @@
 """The rows of one rank of a table that lies over all ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.clustering.exact import Column, Grid, exact_sum, make_grid, spare_bits
+from hpcjobs.clustering.exact import BLOCK, Column, Grid, exact_sum, make_grid, runs, spare_bits
+from hpcjobs.data.streaming import Streamed
 from hpcjobs.errors import DataError
 from hpcjobs.kernels import kmeans as kernels
 from hpcjobs.parallel.communicator import Communicator
@@ -22,10 +24,11 @@ class Table:
     lie.
 
     `start` is the global row of the first local one; `kept` (local rows,) says which of the `dealt` rows they
-    are when some were left out, else it is None. Ranks hold rows in order.
+    are when some were left out, else it is None. Ranks hold rows in order. Points that stay in their file are read
+    run by run.
     """
 
-    points: NDArray[np.generic]
+    points: NDArray[Any] | Streamed
     weights: Floats
     start: int
     rows: int  # over all ranks, counting those left out
@@ -33,11 +36,33 @@ class Table:
     dealt: int  # rows of this rank, counting those left out
     kept: Integers | None = None
 
+    @property
+    def features(self) -> int:
+        return self.points.shape[1]
+
+    @property
+    def block(self) -> int:
+        """Rows whose float64 temporaries are small."""
+        return min(BLOCK, self.points.block) if isinstance(self.points, Streamed) else BLOCK
+
+    def runs(self) -> Iterator[slice]:
+        """The runs of rows in which a pass goes over the table: one, or as much as is in memory at a time."""
+        block = self.points.block if isinstance(self.points, Streamed) else max(1, len(self.points))
+        return runs(len(self.points), block)
+
+    def weights_of(self, run: slice) -> Floats:
+        """The weights of a run of rows; none where every row weighs 1."""
+        return self.weights[run] if len(self.weights) else self.weights
+
+    def column(self, values: Callable[[slice], Floats]) -> Column:
+        """A value of each local row, given by runs of rows."""
+        return Column(len(self.points), values, self.block)
+
     def weighted(self, values: Callable[[slice], Floats]) -> Column:
         """weight * value of each local row, for values given by runs of rows."""
         if len(self.weights) == 0:
-            return Column(len(self.points), values)
-        return Column(len(self.points), lambda run: self.weights[run] * values(run))
+            return self.column(values)
+        return self.column(lambda run: self.weights[run] * values(run))
 
     def squared_distances(self, centres: Floats, labels: Labels, run: slice) -> Floats:
         """Squared distance of each row of a run to the centre of its label: labels (local rows,)."""
@@ -53,31 +78,52 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Mean and variance of each feature (features,), of rows without regard to their weights."""
+
+    mean: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True)
 class Survey:
     """What one look at all rows tells: the fixed-point grid and the spread of the features."""
 
     grid: Grid
-    mean_variance: float
+    spread: Spread
     squares: float  # sum of weight * |x - shift|^2
+
+    @property
+    def mean_variance(self) -> float:
+        return float(self.spread.variance.mean())
+
+
+def count_used(table: Table) -> int:
+    """How many rows there are over all ranks without those left out. Collective."""
+    used = np.array([len(table.points)], dtype=np.int64)
+    table.communicator.allreduce_sum(used)
+    if used[0] == 0:
+        raise DataError("no row is left after leaving out those with missing values")
+    return int(used[0])
+
+
+def spread(table: Table, low: Floats, high: Floats, used: int) -> Spread:
+    """Mean and variance of features that lie within [low, high] (features,), from exact sums. Collective."""
+    plain = make_grid(low, high, used, None, table.points.dtype.itemsize <= 4)
+    bits = spare_bits(used)
+    root_scale = 2.0 ** -((bits + 1) // 2)  # squares of terms below 2**bits come below 2**bits as well
+    sums = np.zeros((4, table.features), dtype=np.int64)
+    for run in table.runs():
+        kernels.moments(table.points[run], plain.shift, plain.scale, root_scale, plain.low_scale, sums)
+    table.communicator.allreduce_sum(sums)
+    mean = (sums[0] + sums[1] / plain.low_scale) / plain.scale / used
+    square = (sums[2] + sums[3] / plain.low_scale) / (plain.scale * root_scale) ** 2
+    return Spread(plain.shift + mean, np.maximum(square / used - mean * mean, 0.0))
 
 
 def survey(table: Table, low: Floats, high: Floats, heaviest: float | None) -> Survey:
     """Grid and spread of a table whose features lie within [low, high] (features,). Collective."""
-    comm = table.communicator
-    used = np.array([len(table.points)], dtype=np.int64)
-    comm.allreduce_sum(used)
-    if used[0] == 0:
-        raise DataError("no row is left after leaving out those with missing values")
-    single = table.points.dtype.itemsize <= 4
-    grid = make_grid(low, high, int(used[0]), heaviest, single)
-    plain = make_grid(low, high, int(used[0]), None, single)
-    bits = spare_bits(int(used[0]))
-    root_scale = 2.0 ** -((bits + 1) // 2)  # squares of terms below 2**bits come below 2**bits as well
-    sums = np.zeros((4, table.points.shape[1]), dtype=np.int64)
-    kernels.moments(table.points, plain.shift, plain.scale, root_scale, plain.low_scale, sums)
-    comm.allreduce_sum(sums)
-    mean = (sums[0] + sums[1] / plain.low_scale) / plain.scale / used[0]
-    square = (sums[2] + sums[3] / plain.low_scale) / (plain.scale * root_scale) ** 2
-    variance = np.maximum(square / used[0] - mean * mean, 0.0)
-    squares = exact_sum(table.weighted(lambda run: table.distances_to(grid.shift, run)), table.rows, comm)
-    return Survey(grid, float(variance.mean()), squares)
+    used = count_used(table)
+    grid = make_grid(low, high, used, heaviest, table.points.dtype.itemsize <= 4)
+    column = table.weighted(lambda run: table.distances_to(grid.shift, run))
+    return Survey(grid, spread(table, low, high, used), exact_sum(column, table.rows, table.communicator))

@@ -65,6 +65,8 @@ def refuse_foreign_options(options: ImportOptions, path: Path, kind: str) -> Non
         if kind not in kinds and getattr(options, field.name) != field.default:
             words = " and ".join(WORDS[each] for each in kinds)
             raise SettingsError(f"{flag}: only {words} have it; {path} is of the kind: {WORDS[kind]}")
+    if options.labels and not Path(options.labels).is_file():
+        raise DataError(f"--labels {options.labels}: no such file")
     if kind in ("hdf5", "images") and options.pseudonymise not in (None, "id"):
         raise SettingsError(f"--pseudonymise {options.pseudonymise}: what identifies the rows of {path} is called id")
 

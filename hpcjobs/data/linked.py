@@ -73,7 +73,7 @@ def follow(path: Path, name: str | None) -> Followed:
     files = [path.absolute()]
     if name is None:
         with BlockFile(path) as raw, safety.open_hdf5(raw, path) as opened, safety.parsing(path):
-            name = default_name(opened, path, 2)
+            name = default_name(opened, path, range(2, 3))
     file, name = _end_of_links(path.absolute(), name, files)
     with BlockFile(file) as raw, safety.open_hdf5(raw, file) as opened, safety.parsing(file):
         dataset = safety.get(opened, file, name)
@@ -81,7 +81,7 @@ def follow(path: Path, name: str | None) -> Followed:
             raise DataError(f"{file}: {name} is no data set; name one")
         external = dataset.id.get_create_plist().get_external_count()
         if not external and not dataset.is_virtual:
-            found = locate_at(file, name, 2)
+            found = locate_at(file, name, range(2, 3))
             return Followed(file, name, found.shape, found.dtype, partial(source_blocks, found), tuple(files))
         if dataset.dtype.kind not in "fiu" or dataset.ndim != 2 or 0 in dataset.shape:
             raise DataError(

@@ -5,7 +5,7 @@ set of fitting shape.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,9 @@ from hpcjobs.data.table import BLOCK_BYTES
 from hpcjobs.errors import DataError
 from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.parallel.shards import Span
+
+# The most axes that HDF5 knows are 32.
+ROWS, FEATURES = range(1, 33), range(2, 33)
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,30 @@ def find_source(argument: str, dimensions: int, communicator: Communicator) -> S
 
 def locate(argument: str, dimensions: int) -> Source:
     """`find_source` on one process. `dimensions` is how many axes the data set must have."""
-    return locate_at(*split_name(argument), dimensions)
+    return locate_at(*split_name(argument), range(dimensions, dimensions + 1))
+
+
+def locate_rows(argument: str) -> Source:
+    """A data set of any number of axes, the first of them its rows: numbers or fixed-length text."""
+    return locate_at(*split_name(argument), ROWS, "fiuS")
+
+
+def locate_features(argument: str) -> Source:
+    """Rows of any shape, such as images, each taken as one line of features: (rows, features)."""
+    found = locate_at(*split_name(argument), FEATURES)
+    return replace(found, shape=(found.rows, found.row_bytes // found.dtype.itemsize))
 
 
 def locate_ids(source: Source) -> Source:
     """The row identities beside a source, numbers or fixed-length text."""
-    return locate_at(source.file, source.id_name, 1, "iuS")
+    return locate_at(source.file, source.id_name, range(1, 2), "iuS")
 
 
-def locate_at(path: Path, name: str | None, dimensions: int, kinds: str = "fiu") -> Source:
-    """The data set at a path of a file, its values of one of the `kinds` that NumPy knows."""
+def locate_at(path: Path, name: str | None, axes: range, kinds: str = "fiu") -> Source:
+    """The data set at a path of a file; `axes` are the numbers of axes it may have, `kinds` NumPy's of its values."""
     with BlockFile(path) as raw, safety.open_hdf5(raw, path) as file, safety.parsing(path):
         if name is None:
-            name = default_name(file, path, dimensions)
+            name = default_name(file, path, axes)
         dataset = safety.get(file, path, name)
         if isinstance(dataset, h5py.Datatype):
             raise DataError(f"{path}: {name} is a type, no data set")
@@ -86,7 +100,7 @@ def locate_at(path: Path, name: str | None, dimensions: int, kinds: str = "fiu")
             found = ", ".join(f"{name.rstrip('/')}/{part}" for part in list(dataset)[:5]) or "nothing"
             raise DataError(f"{path}: {name} is a group (it holds {found}); name a data set in it")
         safety.check_dataset(dataset, path, name, raw.size)
-        _check_shape(dataset, f"{path}:{name}", dimensions, kinds)
+        _check_shape(dataset, f"{path}:{name}", axes, kinds)
         status = path.stat()
         return Source(
             file=path.absolute(),
@@ -110,12 +124,12 @@ def _plain(dataset: h5py.Dataset) -> bool:
     return dataset.chunks is None and bool(dataset.id.get_type().equal(here))
 
 
-def default_name(file: h5py.File, path: Path, dimensions: int) -> str:
+def default_name(file: h5py.File, path: Path, axes: range) -> str:
     """`/data/x` of our own schema, or the file's only data set of fitting shape."""
     found = [
         (name, dataset.shape)
         for name, dataset in safety.datasets(file, path)
-        if dataset.ndim == dimensions and dataset.dtype.kind in "fiu"
+        if dataset.ndim in axes and dataset.dtype.kind in "fiu"
     ]
     names = [name for name, _ in found]
     if "/data/x" in names:
@@ -123,19 +137,23 @@ def default_name(file: h5py.File, path: Path, dimensions: int) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise DataError(f"{path}: no numeric data set with {dimensions} axes in this file")
+        raise DataError(f"{path}: no numeric data set with {_told(axes)} axes in this file")
     some = ", ".join(f"{path}:{name} {shape}" for name, shape in found[:5])
     raise DataError(f"{path}: {len(names)} data sets would fit; say which: {some}")
 
 
-def _check_shape(dataset: h5py.Dataset, where: str, dimensions: int, kinds: str) -> None:
+def _told(axes: range) -> str:
+    return str(axes[0]) if len(axes) == 1 else f"{axes[0]} or more"
+
+
+def _check_shape(dataset: h5py.Dataset, where: str, axes: range, kinds: str) -> None:
     if dataset.dtype.kind not in kinds:
         raise DataError(f"{where}: holds {dataset.dtype}, not numbers; expected float32, float64 or uint8")
-    if dataset.ndim != dimensions:
-        expected = "rows x features" if dimensions == 2 else "one value a row"
+    if dataset.ndim not in axes:
+        expected = "one value a row" if axes[-1] == 1 else "rows x features"
+        needed = f"{_told(axes)} are needed ({expected})"
         raise DataError(
-            f"{where}: has {dataset.ndim} axes {dataset.shape} where {dimensions} are needed ({expected}); "
-            "reshape it, or name another data set"
+            f"{where}: has {dataset.ndim} axes {dataset.shape} where {needed}; reshape it, or name another data set"
         )
     if 0 in dataset.shape:
         raise DataError(f"{where}: is empty, shape {dataset.shape}")
@@ -174,7 +192,7 @@ class Reader:
         if self._file is None:
             self._file = safety.open_hdf5(self._raw, self.source.file)
         try:
-            out[...] = self._file[self.source.name][start : start + len(out)]
+            out[...] = self._file[self.source.name][start : start + len(out)].reshape(out.shape)
         except safety.H5PY_ERRORS as error:
             raise DataError(f"{self.source}: rows {start} to {start + len(out)} cannot be read: {error}") from None
 

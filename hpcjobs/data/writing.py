@@ -112,7 +112,7 @@ def _leaves(path: Path, comm: Communicator) -> bytes:
     return b"".join(found)
 
 
-def _commit(path: Path, leaves: bytes, journaled: bool) -> None:
+def _commit(path: Path, leaves: bytes, journaled: bool = False) -> None:
     """Add leaves and record; a journal in the place of the record goes."""
     size = path.stat().st_size
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -1,88 +1,178 @@
-"""Rows and weights for the jobs that cluster: read, checked, each rank its own."""
+"""Rows for the jobs that cluster: read or left in their file, checked, scaled, each rank its own."""
+
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.clustering.exact import LARGEST
-from hpcjobs.clustering.table import Table
-from hpcjobs.data.slab import read_slab, refuse_rows
-from hpcjobs.data.source import Source, find_source
-from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.clustering import scaling as scalings
+from hpcjobs.clustering.exact import LARGEST, runs
+from hpcjobs.clustering.scaling import Scaling
+from hpcjobs.clustering.table import Spread, Table, count_used, spread
+from hpcjobs.data.slab import digest_rows, read_slab, refuse_rows, shards_of
+from hpcjobs.data.source import Source
+from hpcjobs.data.streaming import Streamed
+from hpcjobs.errors import DataError
+from hpcjobs.jobs._inputs import load_weights
 from hpcjobs.kernels import kmeans as kernels
-from hpcjobs.parallel.communicator import SerialCommunicator, on_root
+from hpcjobs.parallel.memory import free_memory
 from hpcjobs.runs.context import Context
 
 Floats = NDArray[np.float64]
 
+# Types that the kernels take, and the one that holds each other type's values exactly.
+TAKEN = ("float32", "float64", "uint8")
+WIDENED: dict[str, np.dtype[Any]] = {
+    **dict.fromkeys(("float16", "int8", "int16", "uint16"), np.dtype("float32")),
+    **dict.fromkeys(("int32", "uint32"), np.dtype("float64")),
+}
 # Rows moved at a time when some are left out: the others close up in place, so the slab is never held twice.
 ROWS_AT_A_TIME = 2**16
+# Rows that stay in their file are read in blocks of about so many bytes, three of which are in memory.
+BLOCK_BYTES = 2**26
+# A feature that holds this share of all variance alone decides what is near.
+OVERWHELMING = 0.99
 
 
-def load(
-    source: Source, weights_name: str | None, omit_missing: bool, context: Context
-) -> tuple[Table, Floats, Floats, float | None]:
-    """This rank's rows and weights; smallest and largest value of each feature and largest weight, over all ranks.
+@dataclass(frozen=True)
+class Wanted:
+    """How the rows are to be had. `memory`: bytes of rows that a rank may hold, None for what is free."""
 
-    The largest weight is None where all rows weigh the same. Collective; DataError names the rows that do not fit.
-    """
+    weights: str | None
+    omit_missing: bool
+    scale: str
+    unit: bool  # the direction of a row alone counts
+    refuse_zeros: bool  # a row of zeros has none
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """This rank's rows as they are clustered; low, high (features,) and the largest weight are over all ranks."""
+
+    table: Table
+    low: Floats
+    high: Floats
+    heaviest: float | None  # None where all rows weigh the same
+    scaling: Scaling
+
+    def close(self) -> None:
+        """Give the file back, where rows were left in it."""
+        if isinstance(self.table.points, Streamed):
+            self.table.points.close()
+
+
+def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which rows of a source are clustered, before they are scaled."""
+    return WIDENED.get(dtype.name, dtype)
+
+
+def scaled_dtype(dtype: np.dtype[Any], scale: str, metric: str) -> np.dtype[Any]:
+    """The type of the rows as they are clustered."""
+    plain = scale == "none" and metric == "euclidean"
+    return Scaling.none(1, unit=not plain).dtype(widened(dtype))
+
+
+def load(source: Source, wanted: Wanted, context: Context) -> Loaded:
+    """This rank's rows, as they are clustered. Collective; DataError names the rows that do not fit."""
     comm = context.communicator
-    slab = read_slab(source, comm)
-    context.use_input(source, slab.digest)
-    features = source.shape[1]
-    low = np.full(features, np.inf)
-    high = -low
-    finite = np.empty(len(slab.rows), dtype=np.uint8)
-    kernels.extent(slab.rows, low, high, finite)
-    bounds = np.concatenate([-low, high])
-    comm.allreduce_max(bounds)
-    infinite = np.flatnonzero(finite == 2) + slab.start
+    points = _points(source, wanted.memory, context)
+    start = shards_of(source).rows(comm.rank, comm.size).start
+    dealt = len(points)
+    low, high, finite = _extent(points, source.shape[1], context)
+    infinite = np.flatnonzero(finite == 2) + start
     refuse_rows(source, infinite, "infinite values", "mend or remove them", comm)
-    if not omit_missing:
-        missing = np.flatnonzero(finite == 0) + slab.start
+    if not wanted.omit_missing:
+        missing = np.flatnonzero(finite == 0) + start
         refuse_rows(source, missing, "missing values (NaN)", "leave them out with --missing omit", comm)
-    if np.abs(bounds[np.isfinite(bounds)]).max(initial=0.0) > LARGEST:
+    if max(np.abs(bound[np.isfinite(bound)]).max(initial=0.0) for bound in (low, high)) > LARGEST:
         raise DataError(
             f"{source}: holds values beyond {LARGEST:.0e}, whose squared distances overflow; scale them down"
         )
-    weights, heaviest = load_weights(weights_name, context)
-    points, kept = slab.rows, None
-    if omit_missing:
+    weights, heaviest = load_weights(wanted.weights, context)
+    kept = None
+    if wanted.omit_missing:
         kept = np.flatnonzero(finite == 1)
-        points = _close_up(points, kept)
+        points = points.only(kept) if isinstance(points, Streamed) else _close_up(points, kept)
         weights = weights[kept] if len(weights) else weights
-    table = Table(points, weights, slab.start, source.rows, comm, len(slab.rows), kept)
-    return table, -bounds[:features], bounds[features:], heaviest
+    table = Table(points, weights, start, source.rows, comm, dealt, kept)
+    used = count_used(table)
+    spread_of_raw = spread(table, low, high, used)
+    _warn_of_one_feature(spread_of_raw, wanted, context)
+    scaling = scalings.fit(wanted.scale, wanted.unit, table, spread_of_raw, used)
+    if not scaling.changes:
+        return Loaded(table, low, high, heaviest, scaling)
+    table = replace(table, points=points.then(scaling) if isinstance(points, Streamed) else _scaled(points, scaling))
+    low, high, _ = _extent(table.points, source.shape[1], context)
+    if wanted.refuse_zeros:
+        _refuse_zeros(source, table)
+    return Loaded(table, low, high, heaviest, scaling)
 
 
-def load_weights(name: str | None, context: Context) -> tuple[Floats, float | None]:
-    """This rank's weights (local rows,) and the largest of all ranks; (0,) and None without any."""
-    if name is None:
-        return np.zeros(0), None
+def _points(source: Source, memory: int | None, context: Context) -> NDArray[Any] | Streamed:
+    """This rank's rows in memory, or, where they are too many on any rank, left in their file. Collective."""
     comm = context.communicator
-    source = find_source(name, 1, comm)
-    slab = read_slab(source, comm)
-    context.use_input(source, slab.digest)
-    weights = slab.rows.astype(np.float64)
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0))) + slab.start
-    refuse_rows(source, wrong, "a weight that is negative, NaN or infinite", "mend them", comm)
-    heaviest = np.array([weights.max(initial=0.0)])
-    comm.allreduce_max(heaviest)
-    if heaviest[0] == 0:
-        raise SettingsError(f"--weights {source}: every weight is 0; at least one must be positive")
-    return weights, float(heaviest[0])
+    span = shards_of(source).rows(comm.rank, comm.size)
+    wide = widened(source.dtype)
+    budget = np.array([free_memory(comm) if memory is None else memory])
+    short = np.array([len(span) * source.shape[1] * wide.itemsize > budget[0]], dtype=np.int64)
+    comm.allreduce_max(short)
+    if not short[0]:
+        slab = read_slab(source, comm)
+        context.use_input(source, slab.digest)
+        return slab.rows.astype(wide, copy=False)
+    context.use_input(source, digest_rows(source, comm))
+    row_bytes = source.row_bytes + source.shape[1] * wide.itemsize
+    block = int(max(1, min(BLOCK_BYTES, budget[0] // 4) // row_bytes))
+    gib = source.rows * source.row_bytes / 2**30
+    context.progress.say(f"{source}: {gib:.3g} GiB stay in the file, of which {block} rows are read at a time")
+    return Streamed(source, range(span.start, span.stop), block, lambda rows: rows.astype(wide, copy=False), wide)
 
 
-def load_centres(name: str, context: Context) -> Floats:
-    """Starting centres (clusters, features) from a file, on every rank."""
-    comm = context.communicator
-    source = find_source(name, 2, comm)
-    slab = on_root(comm, lambda: read_slab(source, SerialCommunicator()))
-    context.use_input(source, slab.digest)
-    centres = slab.rows.astype(np.float64)
-    wrong = np.flatnonzero(~(np.abs(centres) <= LARGEST).all(axis=1))
-    if len(wrong):
-        raise SettingsError(f"--init {source}: centre {wrong[0]} is not finite, or beyond {LARGEST:.0e}")
-    return centres
+def _extent(
+    points: NDArray[Any] | Streamed, features: int, context: Context
+) -> tuple[Floats, Floats, NDArray[np.uint8]]:
+    """Smallest and largest value of each feature over all ranks, and which local rows are finite. Collective."""
+    low = np.full(features, np.inf)
+    high = -low
+    finite = np.empty(len(points), dtype=np.uint8)
+    for run in runs(len(points), points.block if isinstance(points, Streamed) else max(1, len(points))):
+        kernels.extent(points[run], low, high, finite[run])
+    bounds = np.concatenate([-low, high])
+    context.communicator.allreduce_max(bounds)
+    return -bounds[:features], bounds[features:], finite
+
+
+def _scaled(points: NDArray[Any], scaling: Scaling) -> NDArray[Any]:
+    """Rows in memory, scaled a block at a time: in place where their type allows it."""
+    dtype = scaling.dtype(points.dtype)
+    out = points if dtype == points.dtype else np.empty(points.shape, dtype=dtype)
+    for run in runs(len(points)):
+        out[run] = scaling(points[run])
+    return out
+
+
+def _refuse_zeros(source: Source, table: Table) -> None:
+    """Refuse rows of nothing but zeros, which point nowhere. Collective."""
+    zeros = [run.start + np.flatnonzero(~table.points[run].any(axis=1)) for run in table.runs()]
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *zeros])
+    rows = (rows if table.kept is None else table.kept[rows]) + table.start
+    refuse_rows(source, rows, "only zeros, which have no direction", "remove them, or use --metric euclidean",
+                table.communicator)  # fmt: skip
+
+
+def _warn_of_one_feature(found: Spread, wanted: Wanted, context: Context) -> None:
+    total = float(found.variance.sum())
+    if wanted.scale != "none" or len(found.variance) == 1 or total == 0:
+        return
+    most = int(np.argmax(found.variance))
+    share = float(found.variance[most]) / total
+    if share >= OVERWHELMING:
+        context.progress.say(
+            f"feature {most} holds {100 * share:.4g} % of the variance, so that it alone decides the clusters; "
+            "if features have different units: --scale standard"
+        )
 
 
 def _close_up(rows: NDArray[np.generic], kept: NDArray[np.int64]) -> NDArray[np.generic]:

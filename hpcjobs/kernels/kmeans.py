@@ -129,19 +129,6 @@ def potentials(
         sums[trial] += np.rint(left * scale).astype(np.int64).sum()
 
 
-def compile_for(dtype: np.dtype[np.generic]) -> None:
-    """Call every kernel once on rows of this type, so that its twin is compiled, or loaded from the cache."""
-    points = np.zeros((2, 2), dtype=dtype)
-    one, labels = np.ones(2), np.zeros(2, dtype=np.int32)
-    extent(points, one.copy(), one.copy(), np.zeros(2, dtype=np.uint8))
-    moments(points, one, one, 1.0, 1.0, np.zeros((4, 2), dtype=np.int64))
-    sums, masses = np.zeros((1, 2, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
-    assign(points, np.zeros(0), np.eye(2), one, one, 1.0, 1.0, labels, sums, masses)
-    squared_distances(points, np.eye(2), labels, one.copy())
-    narrow(points, one, one.copy())
-    potentials(points, np.zeros(0), np.eye(2), one, 1.0, np.zeros(2, dtype=np.int64))
-
-
 def _squared(points: NDArray[np.generic], centre: Floats) -> Floats:
     """Squared distances (rows,) to one centre (features,)."""
     total = np.zeros(len(points))

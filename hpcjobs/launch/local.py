@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,7 +43,7 @@ def launch(folder: RunFolder, ranks: str) -> int:
     before = _ended(folder)
     with (
         subprocess.Popen(
-            argv(mpiexec(), int(ranks), ["resume", str(folder.path)]),
+            argv(mpiexec(), int(ranks), ["hpcjobs", "resume", str(folder.path)]),
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,  # what mpiexec has to say is talk; the result is named by us
@@ -71,7 +71,7 @@ def launch_command(arguments: list[str], ranks: str) -> int:
     """Run `hpcjobs ARGUMENTS`, which needs no run folder, on `ranks` ranks; the exit code they agreed on, or 1."""
     with (
         subprocess.Popen(
-            argv(mpiexec(), int(ranks), arguments),
+            argv(mpiexec(), int(ranks), ["hpcjobs", *arguments]),
             env=environment(),
             stdin=subprocess.DEVNULL,
             restore_signals=False,
@@ -117,19 +117,9 @@ def _ended(folder: RunFolder) -> list[dict[str, Any]]:
     return attempts
 
 
-def argv(launcher: Path, ranks: int, arguments: list[str]) -> list[str]:
-    """The command that starts `hpcjobs ARGUMENTS`. `-m mpi4py` makes an exception on one rank end all of them."""
-    return [
-        str(launcher),
-        "-n",
-        str(ranks),
-        sys.executable,
-        "-m",
-        "mpi4py",
-        "-m",
-        "hpcjobs",
-        *arguments,
-    ]
+def argv(launcher: Path, ranks: int, module: Sequence[str]) -> list[str]:
+    """The command that starts a module on ranks. `-m mpi4py` makes an exception on one rank end all of them."""
+    return [str(launcher), "-n", str(ranks), sys.executable, "-m", "mpi4py", "-m", *module]
 
 
 def mpiexec() -> Path:

@@ -1,46 +1,25 @@
 """A sweep: one array job over the product of some settings, each task a run of its own."""
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from hpcjobs import settings
-from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import RunFolderError, SettingsError, SlurmError, nearest
 from hpcjobs.launch.preparing import Place, wanted
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.submitting import Batch, refuse_running
 from hpcjobs.launch.watch.truth import look
-from hpcjobs.runs import code, making, submission
+from hpcjobs.runs import code, making, submission, sweeps
 from hpcjobs.runs.index import remember
 from hpcjobs.runs.making import label_of
+from hpcjobs.runs.sweeps import Sweep, Task, home
 
 RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?[1-9]\d*))?", re.ASCII)
 MOST = 100_000
-TASK = re.compile(r"task-\d{5,}", re.ASCII)
-
-
-class Task(msgspec.Struct, frozen=True):
-    """One run of a sweep."""
-
-    index: int
-    folder: str
-    settings: dict[str, Any]  # what it does not share with the others
-
-
-class Sweep(msgspec.Struct, frozen=True):
-    """What `sweep.json` holds."""
-
-    job: str
-    tasks: list[Task]
-    name: str = ""
-    tags: list[str] = []
 
 
 def grid(axes: Sequence[str], known: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -84,7 +63,7 @@ def plan(name: str, job: Any, toml: Path | None, flags: Mapping[str, Any], axes:
     swept = grid(axes, settings.fields(job.Settings))
     values = [wanted(job, toml, dict(flags) | task) for task in swept]
     tasks = [
-        Task(index, task_folder(index), {key: own[key] for key in task})
+        Task(index, sweeps.task_folder(index), {key: own[key] for key in task})
         for index, (task, own) in enumerate(zip(swept, values, strict=True))
     ]
     path = making.resolved(place.out or making.default_path(f"{place.name or label_of(name)}-sweep"))
@@ -111,29 +90,8 @@ def make(ready: Plan, place: Place) -> None:
             listed=False,
         )
         code.keep(own, folder.code)
-    write(ready.path, ready.sweep)
+    sweeps.write(ready.path, ready.sweep)
     remember(ready.path)
-
-
-def task_folder(index: int) -> str:
-    """The folder of a task; the scripts make the same name from SLURM_ARRAY_TASK_ID."""
-    return f"task-{index:05d}"
-
-
-def write(path: Path, sweep: Sweep) -> None:
-    """Publish what a sweep consists of."""
-    publish_bytes(path / "sweep.json", (json.dumps(msgspec.to_builtins(sweep), indent=2) + "\n").encode())
-
-
-def read(path: Path) -> Sweep | None:
-    """The sweep of a folder; None where there is none."""
-    file = path / "sweep.json"
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Sweep)
-    except FileNotFoundError:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise RunFolderError(f"{file}: damaged: {error}; restore it, or start a new sweep") from None
 
 
 def to_send(path: Path, sweep: Sweep, *, unfinished: bool) -> list[int]:
@@ -162,16 +120,6 @@ def refuse_queued(run: Path) -> None:
             refuse_running(run, record)
         else:
             refuse_going(run)
-
-
-def home(run: Path) -> Path:
-    """The folder that a run is sent from: of a task that of its sweep, else its own."""
-    return run.parent if TASK.fullmatch(run.name) and (run.parent / "sweep.json").exists() else run
-
-
-def number(task: Path) -> int:
-    """The number of a task, by the name of its folder."""
-    return int(task.name.rpartition("-")[2])
 
 
 def batches(tasks: Sequence[int], size: int, at_once: int | None = None) -> list[Batch]:

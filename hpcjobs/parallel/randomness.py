@@ -7,6 +7,7 @@ of NumPy's `Philox` are fixed for ever, unlike the distributions of its `Generat
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
@@ -34,3 +35,11 @@ class Stream:
             draw = (high << 64) | low
             if draw < limit:
                 return draw % bound
+
+
+def uniforms(seed: int, purpose: str, index: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Numbers `start` to `stop` of one derived stream, uniform in [0, 1): any part of it without what goes before."""
+    bits = philox(seed, purpose, index)
+    bits.advance(start // 4)  # four words a count
+    words = bits.random_raw(stop - start // 4 * 4)[start % 4 :]
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -11,6 +11,7 @@ import msgspec
 
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import RunFolderError, UserError
+from hpcjobs.runs import sweeps
 from hpcjobs.runs.code import split
 from hpcjobs.runs.records import Cancelled, Outcome, Reached, Wish
 
@@ -70,7 +71,7 @@ class RunFolder:
             wish: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(self.settings.read_bytes(), type=Wish))
             return wish
         except FileNotFoundError:
-            if (self.path / "sweep.json").exists():
+            if (self.path / sweeps.FILE).exists():
                 raise RunFolderError(
                     f"{self.path}: is a sweep: hpcjobs status {self.path} tells of its tasks; name one of them, "
                     "such as its folder task-00000"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hpcjobs.errors import RunFolderError, nearest
 from hpcjobs.runs import submission
-from hpcjobs.runs.process import home
+from hpcjobs.runs.process import state_folder
+from hpcjobs.runs.sweeps import task_folder
 
 NAMED = 5
 JOB_ID = re.compile(r"(\d+)(?:_(\d+))?", re.ASCII)
@@ -100,7 +101,7 @@ def _sent(run: Path, number: str, task: str) -> Iterator[Path]:
         if not task:
             yield run
         elif int(task) in submission.indices(sent.array):
-            yield run / f"task-{sent.offset + int(task):05d}"
+            yield run / task_folder(sent.offset + int(task))
 
 
 def _jobs(links: list[Path]) -> Iterator[str]:
@@ -127,8 +128,5 @@ def _links() -> list[Path]:
 
 
 def _index() -> Path | None:
-    base = os.environ.get("XDG_STATE_HOME")
-    user = home()
-    if not base and user is None:
-        return None
-    return (Path(base) if base else user / ".local" / "state" if user else Path()) / "hpcjobs" / "runs"
+    folder = state_folder()
+    return folder / "runs" if folder else None

@@ -1,14 +1,12 @@
 """What the attempts of a run have said: finding its logs, and following them while they grow."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hpcjobs.runs import submission
+from hpcjobs.runs import submission, sweeps
 
 CHUNK = 2**20
-TASK = re.compile(r"task-(\d{5,})", re.ASCII)
 
 
 def logs(run: Path) -> list[Path]:
@@ -18,14 +16,12 @@ def logs(run: Path) -> list[Path]:
 
 
 def _of_task(run: Path) -> Iterator[Path]:
-    task = TASK.fullmatch(run.name)
-    record = submission.read(run.parent) if task else None
-    if task is None or record is None:
-        return
-    for sent in record.sent:
-        index = int(task[1]) - sent.offset
+    home = sweeps.home(run)
+    record = submission.read(home) if home != run else None
+    for sent in record.sent if record else ():
+        index = sweeps.number(run) - sent.offset
         if sent.job_id and index in submission.indices(sent.array):
-            yield run.parent / f"log-{sent.job_id}_{index}.out"
+            yield home / f"log-{sent.job_id}_{index}.out"
 
 
 def tail(path: Path, lines: int) -> list[str]:

@@ -124,10 +124,14 @@ def _as_text(wish: dict[str, Any]) -> str:
     return json.dumps(wish, indent=2, sort_keys=True) + "\n"
 
 
+def usual_folder() -> Path:
+    """Where runs lie unless they are told: `$HPCJOBS_RUNS`, else `./runs`."""
+    return Path(os.environ.get("HPCJOBS_RUNS", "runs"))
+
+
 def default_path(job: str) -> Path:
-    """`./runs/<job>-<UTC time>-<4 hex>`, or the same under `$HPCJOBS_RUNS`."""
-    base = Path(os.environ.get("HPCJOBS_RUNS", "runs"))
-    return base / f"{label_of(job)}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    """`<job>-<UTC time>-<4 hex>` in the usual folder."""
+    return usual_folder() / f"{label_of(job)}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 def label_of(job: str) -> str:

@@ -69,3 +69,17 @@ def home() -> Path | None:
         return Path.home()
     except RuntimeError:
         return None
+
+
+def state_folder() -> Path | None:
+    """`$XDG_STATE_HOME/hpcjobs` (or under ~/.local/state), made private if need be; None where none can be."""
+    base = os.environ.get("XDG_STATE_HOME")
+    user = home()
+    if not base and user is None:
+        return None
+    folder = (Path(base) if base else user / ".local" / "state" if user else Path()) / "hpcjobs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder

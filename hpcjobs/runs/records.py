@@ -62,7 +62,7 @@ class Reached(msgspec.Struct, frozen=True):
 
 
 class Cancelled(msgspec.Struct, frozen=True):
-    """What the cancel mark holds: the Slurm jobs that must not go on by themselves."""
+    """What the cancel mark holds: the Slurm jobs that must not go on by themselves, and attempts without one."""
 
     jobs: list[str]
     time: str

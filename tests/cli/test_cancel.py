@@ -14,6 +14,22 @@ from pretend import Pretend, end, new_run, new_sweep, sent
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.process import myself, start_ticks
 
+WAITING = """
+import time
+import msgspec
+import numpy as np
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+def run(settings, context):
+    step, _ = context.resume(every_steps=1, every_s=0)
+    while True:
+        time.sleep(0.05)
+        step += 1
+        context.step_done(step, {"value": np.array(step)})
+"""
+
 
 def marks(path: Path) -> list[str]:
     return RunFolder(path).cancelled_jobs()
@@ -117,16 +133,25 @@ def test_marks_of_earlier_jobs_are_kept(tmp_path: Path, slurm: Pretend) -> None:
     assert marks(run.path) == ["11", "12"]
 
 
-def test_a_run_of_this_machine_saves_and_stops(tmp_path: Path, slurm: Pretend) -> None:
-    shape = ("--rows", 100_000, "--columns", 16, "--centres", 30, "--spread", 30)
-    hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", *shape)
-    endless = ("--clusters", 60, "--init", "random", "--tolerance", 0, "--max-iterations", 100_000, "--out", "a")
-    with start(tmp_path, "run", "kmeans", "--data", "b.h5", *endless) as runner:
-        wait_until((tmp_path / "a" / "lease").exists, "the lease")
+def test_a_run_of_this_machine_saves_stops_and_says_that_it_was_cancelled(tmp_path: Path, slurm: Pretend) -> None:
+    def state() -> str:
+        (told,) = json.loads(hpcjobs(tmp_path, "status", "a", "--json").stdout)
+        return str(told["state"])
+
+    (tmp_path / "wait.py").write_text(WAITING)
+    lease = tmp_path / "a" / "lease"
+    with start(tmp_path, "run", "./wait.py", "--out", "a") as runner:
+        wait_until(lease.exists, "the lease")
         assert "told to stop; it was running" in hpcjobs(tmp_path, "cancel", "a").stderr
         assert runner.wait(timeout=60) == 75
-    assert hpcjobs(tmp_path, "cancel", "a").stderr.strip().endswith("nothing to stop: stopped")
+    assert hpcjobs(tmp_path, "cancel", "a").stderr.strip().endswith("nothing to stop: cancelled")
     assert slurm.calls("scancel") == []
+    with start(tmp_path, "resume", "a") as runner:  # asked to go on after all
+        wait_until(lease.exists, "the lease")
+        assert state() == "running"
+        runner.send_signal(signal.SIGTERM)
+        assert runner.wait(timeout=60) == 75
+    assert state() == "stopped"
 
 
 def test_a_run_of_another_machine_is_named_with_its_process(tmp_path: Path, slurm: Pretend) -> None:

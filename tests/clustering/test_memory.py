@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hpcjobs.clustering import kmeans
 from hpcjobs.clustering.start import kmeans_plus_plus, random_rows
 from hpcjobs.clustering.table import Table, survey
-from hpcjobs.kernels.kmeans import compile_for
+from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.parallel.randomness import Stream
 
 Floats = NDArray[np.float64]
@@ -20,7 +20,7 @@ ROWS, FEATURES, CLUSTERS = 200_000, 32, 8
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[Table]:
-    compile_for(np.dtype(np.float32))
+    compile_for(np.dtype(np.float32), np.dtype(np.float32))
     points = np.random.default_rng(0).normal(size=(ROWS, FEATURES)).astype(np.float32)
     yield deal(points)
 

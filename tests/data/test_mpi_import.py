@@ -44,7 +44,7 @@ def sources(folder: Path) -> dict[str, ImportOptions]:
     }
 
 
-@pytest.mark.mpi(ranks=(2, 3, 5))
+@pytest.mark.mpi(ranks=(2, 5))
 def test_every_kind_gives_the_file_of_one_rank(
     communicator: Communicator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

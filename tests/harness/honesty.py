@@ -1,6 +1,7 @@
 """The pytest plugin that fails a session which promised MPI tests and ran none.
 
-Under pytest-xdist the session that started the workers judges. The rule: fail when MPI tests were selected, or all of `testpaths` was asked for, and not one ran on ranks.
+The rule: fail when MPI tests were selected, or all of `testpaths` was asked for, and not one ran on ranks.
+Under pytest-xdist the session that started the workers judges.
 """
 
 import os

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hpcjobs.clustering.exact import Grid, make_grid
 from hpcjobs.kernels import kmeans as kernels
+from hpcjobs.kernels.compiling import compile_for
 
 Floats = NDArray[np.float64]
 Points = NDArray[Any]
@@ -162,7 +163,7 @@ def test_arrays_of_an_unknown_library_are_refused_by_name() -> None:
 def test_compile_for_leaves_nothing_to_compile(dtype: str) -> None:
     from hpcjobs.kernels.cpu import kmeans as twins
 
-    kernels.compile_for(np.dtype(dtype))
+    compile_for(np.dtype(dtype), np.dtype(dtype))
     before = {name: len(getattr(twins, name).signatures) for name in ("assign", "narrow", "potentials")}
     rng = np.random.default_rng(4)
     points = random_points(rng, 70, 3, dtype)

@@ -97,10 +97,9 @@ def test_one_call_asks_for_all_jobs_of_the_user(commands: Commands) -> None:
 
 
 def test_accounting_is_asked_once_for_many_tasks(commands: Commands) -> None:
-    assert sacct([f"12_{task}" for task in range(1000)] + ["9"], since="2026-03-02T00:00:00Z") == {}
+    assert sacct([f"12_{task}" for task in range(1000)] + ["9"]) == {}
     (call,) = commands.calls("sacct")
     assert "--jobs=12,9" in call.split()
-    assert any(word.startswith("--starttime=2026-0") for word in call.split())
 
 
 def test_a_site_without_accounting_is_known_as_such(commands: Commands) -> None:

@@ -77,10 +77,11 @@ def test_a_sweep_is_split_at_the_sites_array_size_and_every_task_runs_once(slurm
 
 
 def test_a_dependency_waits_and_one_that_cannot_be_met_is_explained(slurm: Slurm) -> None:
-    first = submitted(slurm, "kmeans", *SHORT, "--out", "first", "--sbatch-arg=--begin=now+3")
+    first = submitted(slurm, "kmeans", *SHORT, "--out", "first", "--sbatch-arg=--hold")
     submitted(slurm, "kmeans", *SHORT, "--dependency", f"afterok:{first}", "--out", "second")
     never = submitted(slurm, "kmeans", *SHORT, "--dependency", f"afternotok:{first}", "--out", "never")
     assert "waits for the jobs named in --dependency" in slurm.hpcjobs("why", "second")
+    slurm.ask("scontrol", "release", str(first))
     slurm.hpcjobs("wait", "first", "second")
     assert slurm.digest("second") == slurm.local["short"]
     slurm.until(lambda: slurm.show(never)["Reason"] == "DependencyNeverSatisfied", "Slurm to notice")

@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpcjobs.launch import child
 from hpcjobs.launch.slurm.command import ask
 from hpcjobs.launch.slurm.partitions import Partition
 from hpcjobs.parallel.library import srun_type
@@ -40,22 +40,12 @@ class Scratch:
 
 def mpi_library() -> Library:
     """The MPI library that this Python loads, looked at from a process of its own: a broken one may crash."""
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-P", "-c", LIBRARY],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LOAD_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    answer = child.python(["-c", LIBRARY], LOAD_S)
+    if answer.code is None:
         return Library("", f"loading it took more than {LOAD_S:g} s")
-    if ended.returncode == 0 and ended.stdout.strip():
-        return Library(ended.stdout.strip().splitlines()[-1])
-    said = [line for line in ended.stderr.splitlines() if line.strip()]
-    return Library("", said[-1].strip() if said else f"Python ended with code {ended.returncode}")
+    if answer.code == 0 and answer.out.strip():
+        return Library(answer.out.strip().splitlines()[-1])
+    return Library("", answer.problem)
 
 
 def srun_types() -> list[str]:

@@ -1,6 +1,5 @@
 """A job of two ranks that tries what a login node cannot know: the way to start ranks, and what the nodes see."""
 
-import contextlib
 import json
 import os
 import secrets
@@ -10,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import SlurmError
+from hpcjobs.launch.child import last_object, telling
 from hpcjobs.launch.slurm import control
 from hpcjobs.launch.slurm.command import ask
 from hpcjobs.runs.process import home
@@ -152,7 +151,7 @@ def _ended(place: Path) -> bool:
 def _read(job: str, place: Path, ways: Sequence[str]) -> Trial:
     problems, way, hosts = {}, "", []
     for name in ways:
-        told = _told(place / f"{name}.out")
+        told = last_object(_text(place / f"{name}.out"))
         if told.get("ranks") == RANKS:
             way, hosts = name, list(told["hosts"])
             break
@@ -166,16 +165,6 @@ def _read(job: str, place: Path, ways: Sequence[str]) -> Trial:
     return Trial(job, way, hosts, _text(place / "node").strip(), python, shared, writable, problems)
 
 
-def _told(path: Path) -> dict[str, Any]:
-    """The line that rank 0 printed; other things may have been printed around it."""
-    for line in reversed(_text(path).splitlines()):
-        with contextlib.suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict):
-                return found
-    return {}
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
@@ -184,10 +173,7 @@ def _text(path: Path) -> str:
 
 
 def _last(path: Path) -> str:
-    """The most telling line of an error output: ours if there is one, else the last."""
-    lines = [line.strip() for line in _text(path).splitlines() if line.strip()]
-    ours = [line for line in lines if "Error: " in line]
-    return (ours or lines or [""])[-1][:300]
+    return telling(_text(path))
 
 
 def _said(path: Path) -> str:

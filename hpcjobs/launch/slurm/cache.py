@@ -15,7 +15,8 @@ from hpcjobs.launch.slurm import control, query
 from hpcjobs.launch.slurm.query import Problem
 from hpcjobs.launch.slurm.rows import Row
 from hpcjobs.launch.slurm.states import ended
-from hpcjobs.launch.slurm.where import cluster_key, state_folder
+from hpcjobs.launch.slurm.where import cluster_key
+from hpcjobs.runs.process import state_folder
 
 # A command that is typed once takes rows up to this age; those who watch wait longer and longer between two calls.
 FRESH_S = 10.0

@@ -11,7 +11,8 @@ from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import UserError
 from hpcjobs.launch.resources import TIME, minutes
 from hpcjobs.launch.slurm.command import ask
-from hpcjobs.launch.slurm.where import cluster_key, state_folder
+from hpcjobs.launch.slurm.where import cluster_key
+from hpcjobs.runs.process import state_folder
 
 # --exact keeps kinds of nodes apart, --all names hidden partitions as well. Features may hold anything: they come last.
 SINFO = ["sinfo", "--all", "--exact", "--noheader", "--format=%P|%a|%l|%D|%c|%m|%G|%s|%g|%f"]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hpcjobs.launch.slurm import command
 from hpcjobs.launch.slurm.rows import Row
@@ -19,8 +19,6 @@ NOTHING = ("N/A", "Partition_Limit", "Unknown", "None", "NONE", "(null)", "INVAL
 IDS_A_CALL = 5000
 # A collapsed array is written out up to this many tasks, which is more than most sites allow.
 TASKS = 100_000
-# Clocks differ between hosts, and a summer time ends: sacct looks back a day more than it must.
-MARGIN = timedelta(days=1)
 ID = re.compile(r"(\d+)(_\d+|_\[[^\]]*\]|\+\d+)?")
 NO_ACCOUNTING = "accounting storage is disabled"
 UNKNOWN_COLUMN = re.compile(r'[Ii]nvalid field requested: "?(\w+)')
@@ -41,13 +39,13 @@ def squeue(user: str) -> Rows | Problem:
     return Problem(answer.problem) if answer.code != 0 else rows(parse(answer.out, QUEUED))
 
 
-def sacct(ids: Sequence[str], since: str = "") -> Rows | Problem:
-    """What accounting knows of some jobs; `since` (UTC, as our files write it) leaves older ones of that number out."""
+def sacct(ids: Sequence[str]) -> Rows | Problem:
+    """What accounting knows of some jobs."""
     found: Rows = {}
     wanted = sorted({job.partition("_")[0] for job in ids})
     for first in range(0, len(wanted), IDS_A_CALL):
         some = ",".join(wanted[first : first + IDS_A_CALL])
-        lines = columns(["--allocations", f"--jobs={some}", *start_option(since)], ACCOUNT)
+        lines = columns(["--allocations", f"--jobs={some}"], ACCOUNT)
         if isinstance(lines, Problem):
             return lines
         found |= rows(lines)
@@ -68,15 +66,6 @@ def columns(options: Sequence[str], names: Sequence[str]) -> list[dict[str, str]
         if len(left) == len(wanted):
             return Problem(answer.problem)
         wanted = left
-
-
-def start_option(since: str) -> list[str]:
-    """`--starttime` for sacct, in the local time that it reads."""
-    try:
-        moment = datetime.fromisoformat(since).astimezone() - MARGIN
-    except ValueError:
-        return []
-    return [f"--starttime={moment.astimezone():%Y-%m-%dT%H:%M:%S}"]
 
 
 def expand(job: str) -> list[str]:

@@ -1,28 +1,12 @@
-"""Where what Slurm told us is kept between commands: one folder of the user's, one name for each cluster."""
+"""A name for each cluster, under which what its Slurm told us is kept between commands."""
 
 import hashlib
 import os
 import shutil
 from pathlib import Path
 
-from hpcjobs.runs.process import home
-
 CONFIGURATIONS = ("/run/slurm/conf/slurm.conf", "/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf")
 TELLING = ("clustername", "slurmctldhost", "controlmachine")
-
-
-def state_folder() -> Path | None:
-    """`$XDG_STATE_HOME/hpcjobs` (or under ~/.local/state), made private if need be; None where none can be."""
-    base = os.environ.get("XDG_STATE_HOME")
-    user = home()
-    if not base and user is None:
-        return None
-    folder = (Path(base) if base else user / ".local" / "state" if user else Path()) / "hpcjobs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return None
-    return folder
 
 
 def cluster_key() -> str:

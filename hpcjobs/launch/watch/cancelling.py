@@ -21,6 +21,7 @@ from hpcjobs.runs.lease import holding, owner
 from hpcjobs.runs.outcome import now
 from hpcjobs.runs.process import process_space
 from hpcjobs.runs.records import Cancelled
+from hpcjobs.runs.sweeps import home
 
 IDS_A_CALL = 500
 WAITS = ("pending", "requeued", "submitting")
@@ -115,11 +116,6 @@ def end_process(verdict: Verdict) -> str:
     return ""
 
 
-def home(run: Path) -> Path:
-    """The folder that holds the submission: that of the sweep for a task of it."""
-    return run.parent if (run.parent / "sweep.json").exists() else run
-
-
 def _going(found: Iterable[Verdict]) -> list[Verdict]:
     return [one for one in found if not one.ended and one.state != "not started"]
 
@@ -144,12 +140,16 @@ def _whoever_runs(verdict: Verdict) -> list[Verdict]:
 
 
 def _mark(found: Iterable[Verdict]) -> None:
-    """Say in the folders that these jobs must not go on by themselves; in that of a sweep as well."""
+    """Say in the folders that these jobs must not go on by themselves; in that of a sweep as well.
+
+    What runs without Slurm is marked by its attempt.
+    """
     marks: dict[Path, list[str]] = {}
     for one in _going(found):
         jobs = [job for job in dict.fromkeys((one.job_id, *(each.job_id for each in _whoever_runs(one)))) if job]
-        for path in dict.fromkeys((home(one.run), one.run)) if jobs else ():
-            marks.setdefault(path, []).extend(jobs)
+        attempts = [attempt["id"] for attempt in holding(RunFolder(one.run)).get("attempts", [])[-1:]]
+        for path in dict.fromkeys((home(one.run), one.run)):
+            marks.setdefault(path, []).extend(jobs or attempts)
     for path, jobs in marks.items():
         folder = RunFolder(path)
         content = Cancelled(list(dict.fromkeys([*folder.cancelled_jobs(), *jobs])), now())

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpcjobs.errors import RunFolderError
-from hpcjobs.launch import sweep
-from hpcjobs.runs import submission
+from hpcjobs.runs import submission, sweeps
 from hpcjobs.runs.index import JOB_ID, find, runs
 
 NAMES = "run folder, its name or the beginning of it, Slurm job, sweep, or `last`"
@@ -52,13 +51,13 @@ def _chosen(name: str) -> Chosen:
             if sent.job_id == name
             for index in submission.indices(sent.array)
         }
-        meant = {sweep.task_folder(number) for number in numbers}
+        meant = {sweeps.task_folder(number) for number in numbers}
         return Chosen(path, tuple(task for task in found.tasks if task.name in meant) or found.tasks)
     return found
 
 
 def _in(path: Path) -> Chosen:
-    plan = sweep.read(path)
+    plan = sweeps.read(path)
     if plan is not None and plan.tasks:
         return Chosen(path, tuple(path / task.folder for task in plan.tasks))
     if not (path / "settings.json").exists():

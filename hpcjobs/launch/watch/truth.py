@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +14,10 @@ from hpcjobs.launch.slurm.command import available
 from hpcjobs.launch.slurm.query import utc
 from hpcjobs.launch.slurm.rows import Row
 from hpcjobs.launch.watch.judging import Facts, judge, own_word
-from hpcjobs.runs import submission
+from hpcjobs.runs import submission, sweeps
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.lease import holding, owner
 from hpcjobs.runs.submission import Sent, Submission, indices
-
-TASK = re.compile(r"task-(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,18 @@ def gather(path: Path, sent: Sent | None, job: str, said: Snapshot, clock: float
     with contextlib.suppress(OSError):
         os.listdir(path)  # noqa: PTH208 (so that a network file system looks again for files that were not there)
     missing = said.missing.get(job)
+    outcome, attempts = folder.read_outcome(), holding(folder).get("attempts", [])
+    last = (attempts or outcome.get("attempts") or [{"id": ""}])[-1]["id"]
     return Facts(
         job=job,
         submitted=sent.submitted if sent else "",
         open_intent=bool(sent and not job and not sent.refused),
         refused=sent.refused if sent else "",
-        outcome=folder.read_outcome(),
-        attempts=holding(folder).get("attempts", []),
+        outcome=outcome,
+        attempts=attempts,
         owner=owner(folder),
         result=folder.result.exists(),
-        cancelled=bool(job and {job, job.partition("_")[0]} & set(folder.cancelled_jobs())),
+        cancelled=bool({job or last, job.partition("_")[0] or last} & set(folder.cancelled_jobs())),
         queue=said.queue.get(job),
         queue_problem=said.queue_problem,
         account=said.accounts.get(job),
@@ -104,9 +103,8 @@ def _stamp(moment: float) -> str:
 
 def _newest(path: Path, records: dict[Path, Submission | None]) -> tuple[Sent | None, str]:
     """The last call of sbatch for a run (or a task of a sweep, whose submission lies one folder up), and its job."""
-    found = TASK.fullmatch(path.name)
-    task = int(found[1]) if found and (path.parent / "sweep.json").exists() else None
-    home = path if task is None else path.parent
+    home = sweeps.home(path)
+    task = None if home == path else sweeps.number(path)
     if home not in records:
         try:
             records[home] = submission.read(home)

@@ -1,0 +1,57 @@
+"""What else the jobs that cluster are given: weights, starting centres and known classes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.clustering.exact import LARGEST
+from hpcjobs.clustering.scaling import Scaling
+from hpcjobs.data.slab import read_slab, refuse_rows
+from hpcjobs.data.source import find_source
+from hpcjobs.errors import SettingsError
+from hpcjobs.parallel.communicator import SerialCommunicator, on_root
+from hpcjobs.runs.context import Context
+
+Floats = NDArray[np.float64]
+
+
+def load_weights(name: str | None, context: Context) -> tuple[Floats, float | None]:
+    """This rank's weights (local rows,) and the largest of all ranks; (0,) and None without any."""
+    if name is None:
+        return np.zeros(0), None
+    comm = context.communicator
+    source = find_source(name, 1, comm)
+    slab = read_slab(source, comm)
+    context.use_input(source, slab.digest)
+    weights = slab.rows.astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0))) + slab.start
+    refuse_rows(source, wrong, "a weight that is negative, NaN or infinite", "mend them", comm)
+    heaviest = np.array([weights.max(initial=0.0)])
+    comm.allreduce_max(heaviest)
+    if heaviest[0] == 0:
+        raise SettingsError(f"--weights {source}: every weight is 0; at least one must be positive")
+    return weights, float(heaviest[0])
+
+
+def load_centres(name: str, scaling: Scaling, context: Context) -> Floats:
+    """Starting centres (clusters, features) from a file, in units of the data there, scaled here, on every rank."""
+    comm = context.communicator
+    source = find_source(name, 2, comm)
+    slab = on_root(comm, lambda: read_slab(source, SerialCommunicator()))
+    context.use_input(source, slab.digest)
+    centres = slab.rows.astype(np.float64)
+    wrong = np.flatnonzero(~(np.abs(centres) <= LARGEST).all(axis=1))
+    if len(wrong):
+        raise SettingsError(f"--init {source}: centre {wrong[0]} is not finite, or beyond {LARGEST:.0e}")
+    return scaling(centres)
+
+
+def load_classes(name: str, dealt: int, context: Context) -> NDArray[np.int64]:
+    """The known class (dealt rows,) of each row, as integers."""
+    source = find_source(name, 1, context.communicator)
+    slab = read_slab(source, context.communicator)
+    context.use_input(source, slab.digest)
+    assert len(slab.rows) == dealt
+    whole = slab.rows.astype(np.int64)
+    wrong = np.flatnonzero(whole != slab.rows) + slab.start
+    refuse_rows(source, wrong, "a class that is no whole number", "number the classes", context.communicator)
+    return whole
