@@ -2,17 +2,32 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.data.delimited import MISSING, Delimited, number
+from hpcjobs.data.delimited import MISSING, number
 from hpcjobs.data.schema import texts
 from hpcjobs.data.table import ImportOptions
 from hpcjobs.errors import DataError, SettingsError
 
 MOST_CLASSES = 2**16
+
+
+class Named(Protocol):
+    """A file whose columns have names or numbers."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def width(self) -> int: ...
+
+    def name(self, column: int) -> str: ...
+
+    def column(self, flag: str, wanted: str) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -24,20 +39,30 @@ class Columns:
     target: int | None
 
 
-def choose(text: Delimited, options: ImportOptions) -> Columns:
+def choose(text: Named, options: ImportOptions) -> Columns:
     """Find the columns that the options name."""
     identity = None if options.id_column is None else text.column("--id", options.id_column)
     target = None if options.target_column is None else text.column("--target", options.target_column)
     if identity is not None and identity == target:
         raise SettingsError(f"--id and --target both name column {text.name(identity)} of {text.path}")
+    dropped = tuple(text.column("--drop", wanted) for wanted in options.drop)
     features = tuple(text.column("--columns", wanted) for wanted in options.columns)
+    for column in dropped:
+        others = {"--id": (identity,), "--target": (target,), "--columns": features}
+        if flags := [flag for flag, named in others.items() if column in named]:
+            raise SettingsError(f"--drop and {flags[0]} both name column {text.name(column)} of {text.path}")
+    if options.pseudonymise is not None and text.column("--pseudonymise", options.pseudonymise) != identity:
+        raise SettingsError(
+            f"--pseudonymise {options.pseudonymise}: only ids are replaced; name the column with --id too, "
+            "or leave it out with --drop"
+        )
     for column in features:
         if features.count(column) > 1:
             raise SettingsError(f"--columns names column {text.name(column)} of {text.path} twice")
         if column in (identity, target):
             flag = "--id" if column == identity else "--target"
             raise SettingsError(f"--columns and {flag} both name column {text.name(column)} of {text.path}")
-    features = features or tuple(column for column in range(text.width) if column not in (identity, target))
+    features = features or tuple(column for column in range(text.width) if column not in (identity, target, *dropped))
     if not features:
         raise DataError(f"{text.path}: of its {text.width} columns none is left for the features")
     return Columns(features, identity, target)

@@ -11,8 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
+from hpcjobs.data.naming import column_name, find_column
 from hpcjobs.data.table import ImportOptions
-from hpcjobs.errors import DataError, SettingsError, nearest
+from hpcjobs.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 MISSING = frozenset({"", "NA", "nan", "NaN", "NAN"})
@@ -56,18 +57,11 @@ class Delimited:
 
     def name(self, column: int) -> str:
         """How to speak of a column."""
-        return repr(self.names[column]) if self.names else str(column)
+        return column_name(self.names, column)
 
     def column(self, flag: str, wanted: str) -> int:
         """The position of the column that the user calls `wanted`: a name, or a 0-based number."""
-        if self.names.count(wanted) > 1:
-            raise SettingsError(f"{flag} {wanted}: {self.path} has several such columns; use 0-based numbers")
-        if wanted in self.names:
-            return self.names.index(wanted)
-        if wanted.isascii() and wanted.isdigit() and int(wanted) < self.width:
-            return int(wanted)
-        known = nearest(wanted, self.names) if self.names else "there is no header, so use numbers"
-        raise SettingsError(f"{flag} {wanted}: no such column among the {self.width} of {self.path}; {known}")
+        return find_column(self.path, self.names, self.width, flag, wanted)
 
 
 def open_delimited(path: Path, options: ImportOptions) -> Delimited:
@@ -78,7 +72,7 @@ def open_delimited(path: Path, options: ImportOptions) -> Delimited:
         raise DataError(f"{path}: holds no rows")
     first = first_rows[0]
     found = replace(plain, width=len(first))
-    header = options.header if options.header is not None else _looks_like_header(path, first_rows)
+    header = options.header if options.header is not None else _looks_like_header(path, first_rows, options)
     if not header:
         return found
     for column, name in enumerate(first):
@@ -131,7 +125,7 @@ def _delimiter(path: Path) -> str:
     return next((delimiter for delimiter in "\t,; " if delimiter in line), ",")
 
 
-def _looks_like_header(path: Path, rows: list[list[str]]) -> bool:
+def _looks_like_header(path: Path, rows: list[list[str]], options: ImportOptions) -> bool:
     """A header has text where numbers follow. Numbers beside text in both rows could be either: we ask."""
     text = [column for column, field in enumerate(rows[0]) if number(field) is None]
     blank = sum(not field.strip() for field in rows[0])  # pandas leaves the name of its index blank
@@ -141,7 +135,8 @@ def _looks_like_header(path: Path, rows: list[list[str]]) -> bool:
     below = [second.get(column, "").strip() for column in text]
     if len(text) + blank == len(rows[0]) or any(field and number(field) is not None for field in below):
         return True
+    shown = "" if options.pseudonymise else f" ({rows[0][text[0]]!r})"  # it may be an id that must not be told
     raise DataError(
-        f"{path}: its first row has both text ({rows[0][text[0]]!r}) and numbers, as the second one has: "
+        f"{path}: its first row has both text{shown} and numbers, as the second one has: "
         "say --header yes if it names the columns, --header no if it is data"
     )

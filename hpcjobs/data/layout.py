@@ -77,7 +77,7 @@ def _create(file: h5py.File, name: str, variable: Variable) -> h5py.Dataset:
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    properties.set_obj_track_times(False)  # the same content is the same bytes, whenever it was written
+    properties.set_obj_track_times(False)  # `created` tells the time, and nothing else in the file depends on it
     properties.set_attr_creation_order(h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED)
     dtype = variable.values.dtype
     stored = h5py.string_dtype("utf-8", dtype.itemsize) if dtype.kind == "S" else dtype.newbyteorder("<")

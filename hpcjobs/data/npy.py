@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hpcjobs.data.table import BLOCK_BYTES
 from hpcjobs.errors import DataError
+from hpcjobs.parallel.shards import Span
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Header:
     def bytes(self) -> int:
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
 
+    @property
+    def row_bytes(self) -> int:
+        return self.bytes // self.shape[0]
+
 
 def open_npy(path: Path) -> Header:
     """The header of a .npy file that is long enough for what it promises."""
@@ -40,10 +45,14 @@ def open_npy(path: Path) -> Header:
     return header
 
 
-def npy_blocks(path: Path, header: Header) -> Iterator[NDArray[Any]]:
-    """The rows of a .npy file, block by block (rows, features)."""
+def npy_blocks(path: Path, header: Header, span: Span) -> Iterator[NDArray[Any]]:
+    """The rows of a span of a .npy file, block by block (rows, features)."""
     with path.open("rb") as file:
-        yield from mapped(file, header) if header.fortran else streamed(file, header, str(path))
+        if header.fortran:
+            yield from mapped(file, header, span)
+        else:
+            file.seek(header.offset + span.start * header.row_bytes)
+            yield from streamed(file, header, span, str(path))
 
 
 def read_header(file: IO[bytes], where: str) -> Header:
@@ -72,27 +81,26 @@ def read_header(file: IO[bytes], where: str) -> Header:
     return header
 
 
-def streamed(file: IO[bytes], header: Header, where: str) -> Iterator[NDArray[Any]]:
-    """Blocks (rows, features) of row-major values, read one after another."""
-    file.seek(header.offset)
+def streamed(file: IO[bytes], header: Header, span: Span, where: str) -> Iterator[NDArray[Any]]:
+    """Blocks (rows, ...) of the row-major values of a span, of a file that stands at its first byte."""
     step = _step(header)
-    width = header.shape[1]
-    for first in range(0, header.shape[0], step):
-        rows = min(step, header.shape[0] - first)
+    width = header.row_bytes // header.dtype.itemsize
+    for first in range(span.start, span.stop, step):
+        rows = min(step, span.stop - first)
         content = file.read(rows * width * header.dtype.itemsize)
         values = np.frombuffer(content[: len(content) // header.dtype.itemsize * header.dtype.itemsize], header.dtype)
         if len(values) < rows * width:
             raise DataError(f"{where}: ends in row {first + len(values) // width} of {header.shape[0]}: truncated")
-        yield values.reshape(rows, width)
+        yield values.reshape(rows, *header.shape[1:])
 
 
-def mapped(file: IO[bytes], header: Header) -> Iterator[NDArray[Any]]:
+def mapped(file: IO[bytes], header: Header, span: Span) -> Iterator[NDArray[Any]]:
     """Blocks of column-major values: a row lies scattered over the whole file, so it is mapped."""
     values = np.memmap(file, header.dtype, "r", header.offset, header.shape, order="F")
     step = _step(header)
-    for first in range(0, header.shape[0], step):
-        yield np.array(values[first : first + step], order="C")
+    for first in range(span.start, span.stop, step):
+        yield np.array(values[first : min(first + step, span.stop)], order="C")
 
 
 def _step(header: Header) -> int:
-    return max(1, BLOCK_BYTES // (header.bytes // header.shape[0]))
+    return max(1, BLOCK_BYTES // header.row_bytes)

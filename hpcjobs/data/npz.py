@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hpcjobs.data.npy import Header, mapped, read_header, streamed
 from hpcjobs.data.table import BLOCK_BYTES
 from hpcjobs.errors import DataError, nearest
+from hpcjobs.parallel.shards import Span
 
 
 def find_member(path: Path, name: str | None) -> tuple[str, Header]:
@@ -34,16 +35,20 @@ def find_member(path: Path, name: str | None) -> tuple[str, Header]:
     return key, header
 
 
-def npz_blocks(path: Path, key: str, header: Header) -> Iterator[NDArray[Any]]:
-    """The rows of one array, block by block (rows, features)."""
+def npz_blocks(path: Path, key: str, header: Header, span: Span) -> Iterator[NDArray[Any]]:
+    """The rows of a span of one array, block by block (rows, features)."""
     with _opened(path) as archive, archive.open(f"{key}.npy") as member:
         if header.fortran:
             with tempfile.TemporaryFile() as unpacked:
                 shutil.copyfileobj(member, unpacked, BLOCK_BYTES)
                 unpacked.flush()
-                yield from mapped(cast(IO[bytes], unpacked), header)
+                yield from mapped(cast(IO[bytes], unpacked), header, span)
         else:
-            yield from streamed(member, header, f"{path}:/{key}")
+            # Read, not skipped: the checksum at the end covers all of it.
+            before = header.offset + span.start * header.row_bytes
+            while before and (content := member.read(min(before, BLOCK_BYTES))):
+                before -= len(content)
+            yield from streamed(member, header, span, f"{path}:/{key}")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -58,16 +58,23 @@ class Parser:
     dtype: np.dtype[Any]
     skip: bool  # bad rows are left out instead of refused
 
-    def blocks(self, position: Callable[[int], None], numeric: bool) -> Iterator[Block]:
-        """The good rows, in order. Without `numeric`, x stays empty and fields are only counted: faster."""
+    def blocks(self, position: Callable[[int], None], numeric: bool, first: int = 0) -> Iterator[Block]:
+        """The good rows, in order. Without `numeric`, x stays empty and fields are only counted: faster.
+
+        The x of the first `first` good rows are passed over, and not read where all rows have been found good.
+        """
         bad = BadRows()
         numeric = numeric or self.skip  # which rows are good shows only when all fields are read
-        records = enumerate(self.text.records(position))
+        records: Iterator[tuple[int, tuple[int, list[str]]]] = enumerate(self.text.records(position))
+        if not self.skip:
+            records, first = islice(records, first, None), 0
         step = max(1, min(ROWS_AT_A_TIME, FIELDS_AT_A_TIME // self.text.width))
         while batch := list(islice(records, step)):
             block = self._block(batch, numeric, bad)
             if self.skip or bad.count == 0:
-                yield block
+                passed = min(first, len(block.x))
+                first -= passed
+                yield replace(block, x=block.x[passed:]) if passed else block
         if bad.count and not self.skip:
             if not numeric:  # once more, to report every kind of mistake at once
                 for _ in self.blocks(position, numeric=True):

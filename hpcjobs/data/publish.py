@@ -5,6 +5,7 @@ A name without `.tmp` is complete or is not there; on any error the old file sta
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -21,15 +22,18 @@ def publish(
     *,
     durable: bool = True,
     before_rename: Callable[[], None] = lambda: None,
+    go_on: Callable[[Path], bool] | None = None,
 ) -> Iterator[Path]:
     """Yield a temporary name beside `path` for all ranks to write to; on success it becomes `path`.
 
     Collective. `before_rename` runs on rank 0 at the last moment (the lease looks there whether the folder is
     still ours). With `durable`, bytes and name are on the disk on return (fsync of file and folder).
+    With `go_on`, the temporary file stays when we are killed or stopped, and is handed out again when `go_on` takes it.
     """
     comm = communicator or SerialCommunicator()
+    lock = contextlib.ExitStack()
     try:
-        temporary = on_root(comm, lambda: _create(path))
+        temporary = on_root(comm, lambda: (go_on and _claim(path, go_on, lock)) or _create(path))
     except OSError as error:
         raise _explained(path, error) from None
     try:
@@ -38,11 +42,18 @@ def publish(
             on_all(comm, lambda: _fsync(temporary))
         on_root(comm, lambda: _rename(temporary, path, before_rename, durable))
     except BaseException as error:
-        if comm.rank == 0:
+        if comm.rank == 0 and not (temporary == unfinished(path) and not isinstance(error, Exception)):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise _explained(path, error) from None
         raise
+    finally:
+        lock.close()
+
+
+def unfinished(path: Path) -> Path:
+    """Where a writer that can be continued keeps the file until it is whole."""
+    return path.with_name(f".{path.name}.unfinished.tmp")
 
 
 @contextlib.contextmanager
@@ -88,6 +99,31 @@ def _explained(path: Path, error: OSError) -> DataError:
     kept = "the file of that name stays as it was" if path.exists() else "nothing was left there"
     why = os.strerror(error.errno) if error.errno else error
     return DataError(f"{path}: cannot be written: {why}; {kept}; {todo}, then try again")
+
+
+def _claim(path: Path, go_on: Callable[[Path], bool], lock: contextlib.ExitStack) -> Path | None:
+    """The unfinished file, locked while we live; a new one when there is none that `go_on` takes.
+
+    None where another process writes it, or where the file system has no locks: then we work on a file of our own.
+    """
+    temporary = unfinished(path)
+    for _ in range(2):
+        try:
+            descriptor = os.open(temporary, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        except OSError:
+            return None
+        lock.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid() or status.st_ino != temporary.stat().st_ino:
+                return None
+            if status.st_size == 0 or go_on(temporary):
+                return temporary
+            temporary.unlink()  # not emptied: a rank of its writer may live a moment longer than the one with the lock
+        except OSError:
+            return None
+    return None
 
 
 def _create(path: Path) -> Path:

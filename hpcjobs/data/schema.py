@@ -7,8 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.parallel.shards import Span
+
 SCHEMA = "1.0"
 CONVENTIONS = "CF-1.11"
+
+
+@dataclass(frozen=True)
+class Again:
+    """Rows of one rank (`span`) that can be had from any row on, so that a writer that was killed can go on.
+
+    Each rank has whole blocks of `block_rows`, a number that does not depend on how many ranks there are.
+    """
+
+    span: Span
+    block_rows: int
+    between: Callable[[Span], Iterable[NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,7 @@ class Rows:
     dtype: np.dtype[Any]
     row_shape: tuple[int, ...]
     blocks: Callable[[], Iterable[NDArray[Any]]]
+    again: Again | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

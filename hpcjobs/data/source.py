@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from hpcjobs.data import safety
 from hpcjobs.data.blocks import BlockFile
+from hpcjobs.data.table import BLOCK_BYTES
 from hpcjobs.errors import DataError
 from hpcjobs.parallel.communicator import Communicator, on_root
+from hpcjobs.parallel.shards import Span
 
 # The most axes that HDF5 knows are 32.
 ROWS, FEATURES = range(1, 33), range(2, 33)
@@ -213,6 +215,12 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def source_blocks(source: Source, span: Span) -> Iterator[NDArray[Any]]:
+    """The rows of a span, a few megabytes at a time."""
+    with Reader(source) as reader:
+        yield from reader.blocks(span.start, span.stop, max(1, BLOCK_BYTES // source.row_bytes))
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:

@@ -1,6 +1,6 @@
 """What every importer hands over: a table of rows, its identities and its target, ready to be written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.parallel.shards import Span
 
 Progress = Callable[[int, int], None]
-Blocks = Callable[[], Iterator[NDArray[Any]]]
+Blocks = Callable[[Span], Iterable[NDArray[Any]]]  # the rows of a span, block by block
 
-DTYPES = ("float32", "float64", "uint8")
+DTYPES = ("float32", "float64", "uint8", "uint16")
+CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 BLOCK_BYTES = 2**24
 
 
@@ -26,8 +28,15 @@ class ImportOptions:
     columns: tuple[str, ...] = ()  # the features; none named: all that are neither id nor target
     id_column: str | None = None
     target_column: str | None = None
-    dtype: str | None = None  # float32 | float64 | uint8
+    drop: tuple[str, ...] = ()  # columns that are left out
+    dtype: str | None = None  # float32 | float64 | uint8 | uint16
     bad_rows: str = "refuse"  # refuse | skip
+    size: str | None = None  # HxW: images are brought to this size
+    channels: str | None = None  # grey | rgb | rgba; None: as the images are
+    labels: str | None = None  # IDX file with the target of an IDX file
+    follow_links: bool = False  # HDF5: read what links, virtual and external data sets point at
+    pseudonymise: str | None = None  # the id column, replaced by a keyed digest
+    key: str | None = None  # file that holds the key
     force: bool = False
 
     def check(self) -> None:
@@ -38,6 +47,20 @@ class ImportOptions:
             raise SettingsError(f"--bad-rows {self.bad_rows}: expected refuse or skip")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise SettingsError(f"--delimiter {self.delimiter!r}: expected one character other than a quote")
+        if self.channels not in (None, *CHANNELS):
+            raise SettingsError(f"--channels {self.channels}: expected one of {', '.join(CHANNELS)}")
+        if (self.pseudonymise is None) != (self.key is None):
+            raise SettingsError("--pseudonymise COLUMN and --key FILE belong together: give both or none")
+        self.height_width()
+
+    def height_width(self) -> tuple[int, int] | None:
+        """What `--size HxW` says."""
+        if self.size is None:
+            return None
+        sides = self.size.lower().split("x")
+        if len(sides) != 2 or not all(side.isascii() and side.isdigit() and 0 < int(side) <= 2**16 for side in sides):
+            raise SettingsError(f"--size {self.size}: expected HEIGHTxWIDTH in pixels, such as 64x64")
+        return int(sides[0]), int(sides[1])
 
 
 @dataclass(frozen=True)
@@ -52,17 +75,29 @@ class Target:
 
 @dataclass(frozen=True)
 class Table:
-    """A source that has been looked through: `blocks` gives x (rows, columns) in `dtype`, block by block."""
+    """A source that has been looked through: `blocks` gives x (rows, *row_shape) in `dtype`, block by block."""
 
     rows: int
-    columns: int
+    row_shape: tuple[int, ...]
     dtype: np.dtype[Any]
     blocks: Blocks
+    alone: bool = False  # read by rank 0 from end to end; else each rank reads its own rows
     identities: NDArray[Any] | None = None  # (rows,) integers or fixed-length text; None: 0, 1, 2, ...
     identity_kind: str = "row number"  # row number | integer | text
     target: Target | None = None
     feature_names: tuple[str, ...] = ()
     skipped: int = 0
+    passed_over: int = 0  # files that are no images
+    followed: tuple[tuple[str, str], ...] = ()  # name and SHA-256 of the files that links led to
+
+
+def natural(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of features that numbers of `dtype` become unless another one is asked for."""
+    if dtype.kind == "b":
+        return np.dtype("uint8")
+    if dtype.name == "float16":
+        return np.dtype("float32")
+    return np.dtype(dtype.name) if dtype.name in ("float32", "float64", "uint8") else np.dtype("float64")
 
 
 def representable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool_]:
@@ -81,17 +116,18 @@ def representable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool
     return np.asarray(within & (np.where(within, converted, 0).astype(values.dtype) == values))
 
 
-def check_unique(identities: NDArray[Any], describe: Callable[[int, int], str]) -> None:
-    """Refuse an identity (rows,) that stands twice; `describe` says where its two rows are."""
+def check_unique(identities: NDArray[Any], describe: Callable[[int, int], str], secret: bool = False) -> None:
+    """Refuse an identity (rows,) that stands twice; `describe` says where its two rows are, `secret` hides it."""
     order = np.argsort(identities, kind="stable")
     ordered = identities[order]
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(twice) == 0:
         return
     value = ordered[twice[0]]
-    shown = value.decode() if isinstance(value, bytes) else str(value)
+    shown = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    the_id = "an id" if secret else f"the id {shown!r}"
     raise DataError(
-        f"{describe(int(order[twice[0]]), int(order[twice[0] + 1]))}: the id {shown!r} stands twice "
+        f"{describe(int(order[twice[0]]), int(order[twice[0] + 1]))}: {the_id} stands twice "
         f"({len(twice)} repeats in all); ids must be unique: mend them, name another --id, or leave --id out"
     )
 

@@ -4,16 +4,17 @@ One pass learns what there is (rows, ids, kind of the target), one gives the fea
 is any. Ids alone are held in memory, to see that none stands twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.columns import TargetKind, choose, identities
 from hpcjobs.data.delimited import Delimited, open_delimited
-from hpcjobs.data.parsing import NAMED, Parser
+from hpcjobs.data.parsing import NAMED, Block, Parser
 from hpcjobs.data.table import ImportOptions, Progress, Table, Target, check_unique
 from hpcjobs.errors import DataError
 
@@ -46,23 +47,35 @@ def open_text(path: Path, options: ImportOptions, progress: Progress) -> Table:
     target = Target(
         kind.name(),
         kind.dtype(),
-        lambda: (kind.values(block.targets) for block in parser.blocks(position(2), numeric=False)),
+        lambda span: (kind.values(block.targets) for block in parser.blocks(position(2), numeric=False)),
         kind.class_names(),
     )
     table = Table(
         rows,
-        len(columns.features),
+        (len(columns.features),),
         parser.dtype,
-        lambda: (block.x for block in parser.blocks(position(1), numeric=True)),
+        lambda span: _cut(parser.blocks(position(1), numeric=True, first=span.start), len(span)),
+        True,
         np.concatenate(numbers) if numbers else None,
         target=None if columns.target is None else target,
         feature_names=tuple(text.names[column] for column in columns.features) if text.names else (),
         skipped=skipped,
     )
-    return table if columns.identity is None else _identified(table, text, columns.identity, names)
+    if columns.identity is None:
+        return table
+    return _identified(table, text, columns.identity, names, options.pseudonymise is not None)
 
 
-def _identified(table: Table, text: Delimited, column: int, names: list[str]) -> Table:
+def _cut(blocks: Iterable[Block], rows: int) -> Iterator[NDArray[Any]]:
+    """x of the blocks (rows, features), no more than `rows` rows in all."""
+    for block in blocks:
+        yield block.x[:rows]
+        rows -= len(block.x)
+        if rows <= 0:
+            return
+
+
+def _identified(table: Table, text: Delimited, column: int, names: list[str], secret: bool) -> Table:
     """The table with its ids, once it is seen that none stands twice."""
 
     def describe(first: int, second: int) -> str:
@@ -71,5 +84,5 @@ def _identified(table: Table, text: Delimited, column: int, names: list[str]) ->
         return f"{text.path}: lines {', '.join(map(str, lines[:NAMED]))}"
 
     found = identities(names)
-    check_unique(found, describe)
+    check_unique(found, describe, secret)
     return replace(table, identities=found, identity_kind="text" if found.dtype.kind == "S" else "integer")

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hpcjobs.data import journal
 from hpcjobs.data.layout import lay_out
 from hpcjobs.data.publish import publish, write_at
 from hpcjobs.data.record import BLOCK, USER_BLOCK, growing_leaf, make_record
@@ -28,25 +29,46 @@ def write_file(
     *,
     durable: bool = True,
     before_rename: Callable[[], None] = lambda: None,
+    resume: str = "",
 ) -> str:
-    """Publish `contents` as one file; return its result digest ("" without `/result`). Collective."""
+    """Publish `contents` as one file; return its result digest ("" without `/result`). Collective.
+
+    With `resume`, which names what is written, a writer that was killed finds its blocks of rows again; one data set
+    may have such blocks (`Rows.again`).
+    """
     comm = communicator or SerialCommunicator()
-    with publish(path, comm, durable=durable, before_rename=before_rename) as temporary:
-        offsets = on_root(comm, lambda: lay_out(temporary, contents))
-        on_all(comm, lambda: _write_rows(temporary, contents, offsets))
+    go_on = (lambda found: journal.offsets_in(found, resume) is not None) if resume else None
+    with publish(path, comm, durable=durable, before_rename=before_rename, go_on=go_on) as temporary:
+        offsets = on_root(comm, lambda: _laid_out(temporary, contents, resume))
+        on_all(comm, lambda: _write_rows(temporary, contents, offsets, bool(resume)))
         digest = on_root(comm, lambda: _add_result_digest(temporary))
         leaves = on_all(comm, lambda: _leaves(temporary, comm))
         gathered = b"".join(comm.allgather_object(leaves))
-        on_root(comm, lambda: _commit(temporary, gathered))
+        on_root(comm, lambda: _commit(temporary, gathered, bool(resume)))
     return digest
 
 
-def _write_rows(path: Path, contents: Contents, offsets: dict[str, int]) -> None:
+def _laid_out(path: Path, contents: Contents, resume: str) -> dict[str, int]:
+    """The byte offsets of the data sets that come in rows, in a file new or found unfinished."""
+    if resume and (found := journal.offsets_in(path, resume)) is not None:
+        return found
+    offsets = lay_out(path, contents)
+    if resume:
+        journal.begin(path, resume, offsets)
+    return offsets
+
+
+def _write_rows(path: Path, contents: Contents, offsets: dict[str, int], journaled: bool) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         for name, variable in contents.variables.items():
-            if name in offsets and isinstance(variable.values, Rows):
-                _write_blocks(descriptor, offsets[name], variable.values)
+            rows = variable.values
+            if name not in offsets or not isinstance(rows, Rows):
+                continue
+            if journaled and rows.again:
+                journal.write_missing(descriptor, offsets[name], rows, rows.again)
+            else:
+                _write_blocks(descriptor, offsets[name], rows)
     finally:
         os.close(descriptor)
 
@@ -90,11 +112,13 @@ def _leaves(path: Path, comm: Communicator) -> bytes:
     return b"".join(found)
 
 
-def _commit(path: Path, leaves: bytes) -> None:
+def _commit(path: Path, leaves: bytes, journaled: bool = False) -> None:
+    """Add leaves and record; a journal in the place of the record goes."""
     size = path.stat().st_size
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         write_at(descriptor, size, memoryview(leaves))
-        write_at(descriptor, 0, memoryview(make_record(size - USER_BLOCK, leaves).encode()))
+        record = make_record(size - USER_BLOCK, leaves).encode()
+        write_at(descriptor, 0, memoryview(record.ljust(USER_BLOCK if journaled else 0, b"\0")))
     finally:
         os.close(descriptor)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from hpcjobs.data.importing import ImportReport, import_table
+from hpcjobs.data.importing import import_table
+from hpcjobs.data.kinds import recognise, refuse_foreign_options
+from hpcjobs.data.pseudonyms import read_key
 from hpcjobs.data.schema import Variable, text
 from hpcjobs.data.table import ImportOptions, refuse_existing
-from hpcjobs.errors import SettingsError
-from hpcjobs.parallel.communicator import on_root
 from hpcjobs.runs.context import Context
 from hpcjobs.settings import setting
 
@@ -33,24 +33,24 @@ def options_of(settings: Settings) -> ImportOptions:
 
 def check(settings: Settings) -> None:
     """Refuse before the queue a table that is not there, and a file that is."""
-    named = Path(settings.source.partition(":/")[0])
-    if not named.exists():
-        raise SettingsError(f"{named}: no such file")
-    refuse_existing(Path(settings.file), options_of(settings).force)
+    options = options_of(settings)
+    path, _, kind = recognise(settings.source)
+    refuse_foreign_options(options, path, kind)
+    refuse_existing(Path(settings.file), options.force)
+    if options.key:
+        read_key(Path(options.key))
 
 
 def run(settings: Settings, context: Context) -> str:
-    """Import on rank 0, the others wait; the result tells what the data set holds."""
+    """Import on all ranks; the result tells what the data set holds."""
     # What lies there now is of an earlier attempt: what was there before was refused, or given up, at the start.
     options = dataclasses.replace(options_of(settings), force=True)
-    report: ImportReport = on_root(
-        context.communicator, lambda: import_table(settings.source, Path(settings.file), options)
-    )
+    report = import_table(settings.source, Path(settings.file), options, communicator=context.communicator)
     return context.publish_result(
         str(report),
         {
             "/result/rows": Variable((), np.array(report.rows), "rows of the data set"),
-            "/result/columns": Variable((), np.array(report.columns), "features of the data set"),
+            "/result/columns": Variable((), np.array(report.columns), "values of each row"),
             "/result/skipped": Variable((), np.array(report.skipped), "bad rows left out"),
             "/result/file_digest": Variable((), text(report.digest), "file digest of the data set"),
         },

@@ -67,6 +67,27 @@ def launch(folder: RunFolder, ranks: str) -> int:
     return int(told["exit_code"])
 
 
+def launch_command(arguments: list[str], ranks: str) -> int:
+    """Run `hpcjobs ARGUMENTS`, which needs no run folder, on `ranks` ranks; the exit code they agreed on, or 1."""
+    with (
+        subprocess.Popen(
+            argv(mpiexec(), int(ranks), ["hpcjobs", *arguments]),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            restore_signals=False,
+            start_new_session=True,
+            preexec_fn=_prepare_launcher,
+        ) as process,
+        _forwarding(process, signal.SIGTERM) as asked,
+    ):
+        code = process.wait()
+    if code in (outcome.DONE, outcome.MISTAKE):
+        return code
+    why = f"stopped by {asked[0].name}" if asked else f"a rank failed or was killed: mpiexec ended with {_named(code)}"
+    say(why)
+    return outcome.FAILED
+
+
 def _tell(folder: RunFolder, before: list[dict[str, Any]], asked: list[signal.Signals], code: int) -> None:
     """Write how the ranks ended in their place."""
     end, reason = outcome.FAILED, f"a rank was killed or crashed: mpiexec ended with {_named(code)}"
@@ -145,8 +166,13 @@ def _prepare_launcher() -> None:
 
 
 @contextlib.contextmanager
-def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[list[signal.Signals]]:
-    """Pass every signal that asks to stop on to the ranks and list it; a second Ctrl-C ends them at once."""
+def _forwarding(
+    process: "subprocess.Popen[bytes]", passed_on: signal.Signals = signal.SIGUSR1
+) -> Iterator[list[signal.Signals]]:
+    """Pass every signal that asks to stop on to the ranks and list it; a second Ctrl-C ends them at once.
+
+    SIGUSR1 is the one that every mpiexec passes on; SIGTERM ends ranks that would not know what to do about it.
+    """
     asked: list[signal.Signals] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
@@ -154,7 +180,7 @@ def _forwarding(process: "subprocess.Popen[bytes]") -> Iterator[list[signal.Sign
         if asked.count(signal.SIGINT) > 1:
             process.kill()  # the ranks end with it
         else:
-            process.send_signal(signal.SIGUSR1)  # the one that every mpiexec passes on
+            process.send_signal(passed_on)
 
     heeded = [number for number in GRACEFUL if not hangup_is_ignored(number)]
     before: dict[int, Any] = {number: signal.signal(number, forward) for number in heeded}

@@ -17,7 +17,7 @@ X = np.random.default_rng(2).integers(0, 200, size=(501, 5))
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks from little data."""
-    for module in ("npy", "npz", "arrays"):
+    for module in ("npy", "npz", "source"):
         monkeypatch.setattr(f"hpcjobs.data.{module}.BLOCK_BYTES", 1000)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hpcjobs.cli import Parser
+from hpcjobs.cli.data import _ranks
 from hpcjobs.runs.progress import Bar
 from hpcjobs.settings import real_number, whole_number
 
@@ -13,12 +14,11 @@ USAGE = "blobs OUT.h5"
 def main(argv: list[str]) -> int:
     """`hpcjobs data generate`, on any number of ranks."""
     from hpcjobs.data.generate import generate_blobs
-    from hpcjobs.parallel.census import refuse_singletons
-    from hpcjobs.parallel.starter import world
 
     given = arguments(argv)
-    communicator = world()
-    refuse_singletons(communicator)
+    if (code := _ranks.started("generate", argv, given.pop("ranks"))) is not None:
+        return code
+    communicator = _ranks.here()
     with Bar("generate blobs", communicator.rank == 0) as bar:
         generate_blobs(**given, communicator=communicator, progress=bar.to)
     if communicator.rank == 0:
@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
 def request(argv: list[str]) -> dict[str, Any]:
     """The settings of the job that does the same."""
     given = arguments(argv)
+    _ranks.refuse(given.pop("ranks"))
     return given | {"out": str(given["out"])}
 
 
@@ -46,6 +47,7 @@ def arguments(argv: list[str]) -> dict[str, Any]:
         "--spread", type=real_number, default=1.0, help="standard deviation around a centre (default: 1)"
     )
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 if it exists")
+    _ranks.add_ranks(parser)
     given = vars(parser.parse(argv))
     given.pop("kind")
     return given
