@@ -40,7 +40,8 @@ def setting(
 ) -> msgspec.Meta:
     """What a field is for and what it accepts.
 
-    `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`);
+    `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`), and
+    `kind="table"` what has no flag, but stands in TOML or comes from Python;
     `extendable` may grow when a run is resumed; `volatile` does not change the result, so it may differ freely;
     `span`: the bounds of a whole number in place of which FIRST:END or FIRST:END:STEP may name several, as a range.
     """
@@ -68,6 +69,8 @@ def fields(settings: type[msgspec.Struct]) -> dict[str, Field]:
 def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field]) -> None:
     """Declare flags for some `fields`. Values stay text here; `build` turns them into numbers."""
     for name, (kind, meta, default) in declared.items():
+        if (meta.extra or {}).get("kind") == "table":
+            continue
         usual = "required" if default is msgspec.NODEFAULT else f"default: {default}"
         text = meta.description or name
         help_text = (text if default is None or default is False else f"{text} ({usual})").replace("%", "%%")

@@ -13,12 +13,12 @@ from hpcjobs.data.source import Source
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import RunFolderError
 from hpcjobs.parallel.communicator import Communicator, on_root
-from hpcjobs.runs import checkpoint, outcome
+from hpcjobs.runs import checkpoint, numerics, outcome
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.history import History
 from hpcjobs.runs.lease import Lease
 from hpcjobs.runs.progress import Progress
-from hpcjobs.runs.provenance import provenance
+from hpcjobs.runs.provenance import fingerprint, provenance
 from hpcjobs.runs.stopping import Stop, agree
 from hpcjobs.runs.timing import Timing
 from hpcjobs.settings import differences
@@ -62,12 +62,16 @@ class Context:
         self._every_s = 0.0
         self._saved_at = self._lived_at = time.monotonic()
 
-    def resume(self, every_steps: int, every_s: float) -> tuple[int, checkpoint.State]:
+    def resume(self, every_steps: int, every_s: float, *, same_numerics: bool = False) -> tuple[int, checkpoint.State]:
         """Steps done and state of the newest whole checkpoint, (0, {}) if there is none.
 
         A checkpoint will be due every `every_steps` steps (0: not by steps) or `every_s` seconds (0: not by time).
+        `same_numerics` refuses to go on, or to begin, where floating-point bits would mix those of two machines.
         """
         self._every_steps, self._every_s = every_steps, every_s
+        here = fingerprint(self._census)
+        if same_numerics:
+            numerics.refuse_mixed(here)
         path, warnings = on_root(self.communicator, lambda: checkpoint.newest(self._folder))
         for warning in warnings:
             self.progress.say(warning)
@@ -81,6 +85,8 @@ class Context:
             raise RunFolderError(
                 f"{path}: does not belong to this run: {'; '.join(other)}; remove it, or start a new run"
             )
+        if same_numerics:
+            numerics.refuse_other(path, saved.numerics, here)
         self.history, self._recorded_inputs = saved.history, saved.inputs
         self._attempts[-1]["first_step"] = self._attempts[-1]["last_step"] = saved.step
         self.progress.say(f"resuming after step {saved.step}")

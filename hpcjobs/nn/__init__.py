@@ -1,0 +1,1 @@
+"""Neural networks of images (rows, height, width, channels): plain functions of arrays."""
