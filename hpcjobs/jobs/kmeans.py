@@ -12,7 +12,7 @@ from hpcjobs.clustering.table import survey
 from hpcjobs.data.source import locate_features
 from hpcjobs.jobs._clusters import figures
 from hpcjobs.jobs._inputs import load_centres
-from hpcjobs.jobs._kmeans_predict import MODEL, PREDICTS, features_of, predict
+from hpcjobs.jobs._kmeans_predict import MODEL, PREDICTS, predict, shape_of
 from hpcjobs.jobs._kmeans_result import described, finish
 from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, memory, wanted
 from hpcjobs.jobs._tables import load, scaled_dtype, widened
@@ -20,7 +20,7 @@ from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.parallel.communicator import leader_first, on_root
 from hpcjobs.runs.context import Context
 
-__all__ = ["MODEL", "PREDICTS", "Settings", "check", "describe", "features_of", "figures", "need", "predict", "run"]
+__all__ = ["MODEL", "PREDICTS", "Settings", "check", "describe", "figures", "need", "predict", "run", "shape_of"]
 
 # Python with its libraries, and the tiles in which distances are computed.
 BASE_BYTES = 300 * 2**20

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpcjobs.kernels import kmeans, quality, rows
+from hpcjobs.kernels import convolution, kmeans, pooling, quality, rows, update
 
 
 def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
@@ -24,3 +24,21 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
     rows.digit_counts(points, np.zeros((1, 2), dtype=np.uint64), 0, np.zeros((1, 2, 256), dtype=np.int64))
     quality.second_nearest(points, np.eye(2), np.ones(2, dtype=np.uint8), labels, one.copy())
     quality.distance_sums(np.eye(2), np.eye(2), labels, np.eye(2))
+
+
+def compile_network(dtype: np.dtype[np.generic]) -> None:
+    """The kernels of networks that compute in `dtype`."""
+    image, flat, one = np.zeros((1, 2, 2, 1), dtype=dtype), np.zeros((4, 1), dtype=dtype), np.zeros(1, dtype=dtype)
+    convolution.gather(image, 1, 1, 0, 0, 2, 2, 0, flat)
+    convolution.bias_relu(flat, one, 0.0)
+    convolution.relu_backward(flat, flat.copy())
+    for out in (one, np.zeros(1)):
+        convolution.column_sums(flat, out)
+    convolution.moments(flat, np.zeros((2, 1)))
+    small, which = np.zeros((1, 1, 1, 1), dtype=dtype), np.zeros((1, 1, 1, 1), dtype=np.uint8)
+    pooling.max_pool(image, 2, 2, small, which)
+    pooling.max_pool_backward(small, which, 2, 2, image)
+    number = dtype.type
+    rate, pair = number(0.1), (number(0.9), number(0.9))
+    update.sgd(one, one.copy(), one.copy(), rate, rate, rate, False)
+    update.adam(one, one.copy(), one.copy(), one.copy(), rate, pair, pair, rate, pair)

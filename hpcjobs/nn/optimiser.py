@@ -39,7 +39,7 @@ def norm(gradient: Array) -> float:
 def update(
     optimiser: Optimiser, parameters: Array, gradient: Array, moments: dict[str, Array], step: int, rate: float
 ) -> None:
-    """Step `step`, counted from 1, at a learning rate. Parameters and moments change in place, and a clipped gradient."""
+    """Step `step`, counted from 1, at a learning rate. All arrays change in place."""
     if optimiser.clip > 0 and (length := norm(gradient)) > optimiser.clip:
         gradient *= gradient.dtype.type(optimiser.clip / length)
     number = parameters.dtype.type
