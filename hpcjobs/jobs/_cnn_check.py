@@ -69,16 +69,16 @@ def check(settings: Settings) -> Ground:
 
 
 def find_images(
-    data: str, labels: str | None, shape: str | None, rescale: float | None, flag: str = "--data"
+    data: str, labels: str | None, shape: str | None, rescale: float | None, flag: str = "--data", flat_as: str = ""
 ) -> Images:
-    """Images and what is known of each."""
+    """Images and what is known of each; `flat_as` is the shape of rows that lie flat, unless `shape` is asked for."""
     source = locate_at(*split_name(data), range(2, 5))
     if source.dtype.name not in (*TAKEN, *WIDENED):
         raise SettingsError(
             f"{flag} {source}: holds {source.dtype}, expected one of {', '.join((*TAKEN, *WIDENED))}; "
             f"convert it: hpcjobs data import {source} OUT.h5 --dtype float32"
         )
-    found = _image_shape(source, shape, flag)
+    found = _image_shape(source, shape or (flat_as if len(source.shape) == 2 else "") or None, flag)
     if labels is None:
         beside = source.name.rsplit("/", 1)[0] + "/y"
         try:

@@ -11,7 +11,7 @@ from hpcjobs.data.schema import Variable, rows_of, text
 from hpcjobs.data.slab import identities, shards_of
 from hpcjobs.jobs._cnn_check import Ground, Images
 from hpcjobs.jobs._cnn_input import Pictures
-from hpcjobs.jobs._cnn_predict import declare, name_of
+from hpcjobs.jobs._cnn_predict import Trained, declare, name_of
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import Memory
 from hpcjobs.nn.losses import loss_of, probabilities
@@ -36,22 +36,29 @@ class Judged:
     confusion: NDArray[np.int64]
 
 
-def judge(ground: Ground, learner: Learner, images: Images, pictures: Pictures, comm: Communicator) -> Judged:
+def judge(trained: Trained, images: Images, pictures: Pictures, comm: Communicator) -> Judged:
     """Look at every image once. Sums are taken over all rows in their order, on every rank. Collective."""
     span = shards_of(images.source).rows(comm.rank, comm.size)
-    room, shares, losses = Room(), [np.empty((0, ground.classes))], [np.empty(0)]
+    room, shares, losses = Room(), [np.empty((0, trained.classes))], [np.empty(0)]
     for first in range(span.start, span.stop, ROWS_AT_A_TIME):
         rows = np.arange(first, min(first + ROWS_AT_A_TIME, span.stop))
-        outputs = outputs_of(ground.network, learner.parameters, learner.statistics, pictures.take(rows), room)
-        shares.append(probabilities(ground.kind, outputs))
-        losses.append(loss_of(ground.kind, outputs, images.values[rows])[0])
+        outputs = outputs_of(trained.network, trained.parameters, trained.statistics, pictures.take(rows), room)
+        shares.append(probabilities(trained.kind, outputs))
+        losses.append(loss_of(trained.kind, outputs, images.values[rows])[0])
     found, truth = np.concatenate(shares), images.values[span.start : span.stop]
     loss = float(np.concatenate(comm.allgather_object(np.concatenate(losses))).sum()) / images.source.rows
-    if ground.kind == "mse":
+    if trained.kind == "mse":
         return Judged(found, loss, float("nan"), np.zeros((1, 1), dtype=np.int64))
-    counts = confusion(truth, found.argmax(axis=1), ground.classes)
+    counts = confusion(truth, found.argmax(axis=1), trained.classes)
     comm.allreduce_sum(counts)
     return Judged(found, loss, int(np.trace(counts)) / images.source.rows, counts)
+
+
+def as_trained(ground: Ground, learner: Learner) -> Trained:
+    """A network while it still learns, as a result would keep it."""
+    return Trained(
+        ground.network, learner.parameters, learner.statistics, ground.kind, ground.classes, ground.images.rescale
+    )
 
 
 def finish(
@@ -91,7 +98,7 @@ def _arrays(group: str, buffer: NDArray[Any], blocks: Sequence[tuple[Node, Block
 def _validated(
     ground: Ground, learner: Learner, images: Images, pictures: Pictures, memory: Memory, comm: Communicator
 ) -> dict[str, Variable]:
-    judged = judge(ground, learner, images, pictures, comm)
+    judged = judge(as_trained(ground, learner), images, pictures, comm)
     start, total = shards_of(images.source).rows(comm.rank, comm.size).start, images.source.rows
     labels = judged.probabilities.argmax(axis=1).astype(np.int32)
     found = {

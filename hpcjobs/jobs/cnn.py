@@ -9,10 +9,11 @@ import numpy as np
 from hpcjobs.data.slab import digest_rows
 from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs._cnn_check import Ground, check
+from hpcjobs.jobs._cnn_evaluate import evaluate
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import Loader, Pictures
 from hpcjobs.jobs._cnn_predict import MODEL, PREDICTS, predict, shape_of
-from hpcjobs.jobs._cnn_result import Judged, described, finish, judge
+from hpcjobs.jobs._cnn_result import Judged, as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
 from hpcjobs.kernels.compiling import compile_network
@@ -24,7 +25,19 @@ from hpcjobs.parallel.memory import free_memory
 from hpcjobs.parallel.shards import Shards
 from hpcjobs.runs.context import Context
 
-__all__ = ["MODEL", "PREDICTS", "Settings", "check", "describe", "figures", "need", "predict", "run", "shape_of"]
+__all__ = [
+    "MODEL",
+    "PREDICTS",
+    "Settings",
+    "check",
+    "describe",
+    "evaluate",
+    "figures",
+    "need",
+    "predict",
+    "run",
+    "shape_of",
+]
 
 describe = described
 # Python with its libraries.
@@ -118,7 +131,7 @@ def _end_of_epoch(
         return False
     epoch = step // loader.steps_per_epoch
     with context.timing.phase("validate"):
-        found: Judged = judge(ground, memory.learner, ground.validation, pictures[1], context.communicator)
+        found: Judged = judge(as_trained(ground, memory.learner), ground.validation, pictures[1], context.communicator)
     memory.validated[:] = [found.loss, found.accuracy]
     memory.best.look(found.loss, epoch, memory.learner)
     return 0 < settings.early_stopping <= epoch - memory.best.epoch

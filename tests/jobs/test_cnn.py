@@ -1,0 +1,76 @@
+"""A CNN run, as its user finds it: learns, gives the same bits on any ranks, continues in the middle of an epoch."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from command import hpcjobs, story
+
+FLAGS = ("--network", "lenet", "--epochs", 2, "--batch-size", 16, "--learning-rate", 0.004)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bright squares left or right; and a run on one rank that keeps a checkpoint of each 7th of its 24 steps."""
+    made = tmp_path_factory.mktemp("cnn")
+    draw = np.random.default_rng(0)
+    for name, rows in (("train", 200), ("test", 33)):
+        images, classes = draw.integers(0, 90, size=(rows, 8, 8, 1)), draw.integers(0, 2, rows)
+        for image, side in zip(images, classes, strict=True):
+            row, column = draw.integers(1, 5), draw.integers(0, 2) + 4 * side
+            image[row : row + 3, column : column + 3] += 120
+        with h5py.File(made / f"{name}.h5", "w") as file:
+            file["data/x"], file["data/y"] = images.astype(np.uint8), classes
+    run(made, "one", "--checkpoint-every", 7)
+    return made
+
+
+def run(folder: Path, name: str, *flags: object) -> str:
+    hpcjobs(folder, "run", "cnn", "--data", "train.h5", "--validation", "test.h5", *FLAGS, "--out", name, *flags)
+    return str(story(folder, name)["digest"])
+
+
+def test_it_learns_and_tells(folder: Path) -> None:
+    told = story(folder, "one")
+    assert told["result"]["steps"] == 24
+    assert told["result"]["accuracy"] > 0.9
+    assert len(told["history"]["loss"]) == len(told["history"]["validation_loss"]) == 24
+    with h5py.File(folder / "one" / "result.h5") as file, h5py.File(folder / "test.h5") as data:
+        result, truth = file["result"], data["data/y"][()]
+        labels = result["labels"][()]
+        assert result["accuracy"][()] == (labels == truth).mean()
+        np.testing.assert_array_equal(
+            result["confusion"][()], [[((truth == a) & (labels == b)).sum() for b in (0, 1)] for a in (0, 1)]
+        )
+        assert result["parameters/conv_1_weights"].shape == (3, 3, 1, 8)
+        shares = result["probabilities"][()]
+        chosen = shares[np.arange(33), truth]
+        np.testing.assert_allclose(result["validation_loss"][()], -np.log(chosen).mean(), rtol=1e-12)
+        best = int(result["best_epoch"][()])
+    losses = told["history"]["validation_loss"]
+    assert losses[12 * best - 1] == min(losses[11], losses[23])
+
+
+def test_more_ranks_than_shards_give_the_same_bits(folder: Path) -> None:
+    assert run(folder, "nine", "-n", 9) == story(folder, "one")["digest"]
+
+
+def test_a_run_that_stopped_in_an_epoch_goes_on_with_other_ranks(folder: Path) -> None:
+    run(folder, "stopped", "--checkpoint-every", 7)
+    for path in (folder / "stopped").glob("checkpoints/step-*.h5"):
+        if int(path.stem.removeprefix("step-")) > 14:  # 12 steps are an epoch
+            path.unlink()
+    (folder / "stopped" / "result.h5").unlink()
+    (folder / "stopped" / "outcome.json").unlink()
+    ended = hpcjobs(folder, "resume", "stopped", "-n", 3)
+    assert "resuming after step 14" in ended.stderr
+    assert story(folder, "stopped")["digest"] == story(folder, "one")["digest"]
+    assert story(folder, "stopped")["history"]["loss"] == story(folder, "one")["history"]["loss"]
+
+
+def test_predictions_are_those_of_the_validation(folder: Path) -> None:
+    hpcjobs(folder, "predict", "one", "test.h5", "predicted.h5")
+    with h5py.File(folder / "predicted.h5") as new, h5py.File(folder / "one" / "result.h5") as result:
+        for name in ("labels", "probabilities"):
+            np.testing.assert_array_equal(new["prediction"][name], result["result"][name])
