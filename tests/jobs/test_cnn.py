@@ -1,13 +1,24 @@
 """A CNN run, as its user finds it: learns, gives the same bits on any ranks, continues in the middle of an epoch."""
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from command import hpcjobs, story
+from command import clean_environment, hpcjobs, story
+from msgspec.structs import replace
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-FLAGS = ("--network", "lenet", "--epochs", 2, "--batch-size", 16, "--learning-rate", 0.004)
+from hpcjobs.errors import UserError
+from hpcjobs.jobs._cnn_input import Loader, Pictures
+from hpcjobs.jobs._cnn_state import remember, schedule_of
+from hpcjobs.jobs.cnn import Settings, check
+
+FLAGS = ("--network", "lenet", "--epochs", 2, "--batch-size", 16, "--shards", 2, "--learning-rate", 0.004)
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +64,17 @@ def test_it_learns_and_tells(folder: Path) -> None:
 
 
 def test_more_ranks_than_shards_give_the_same_bits(folder: Path) -> None:
-    assert run(folder, "nine", "-n", 9) == story(folder, "one")["digest"]
+    assert run(folder, "three", "-n", 3) == story(folder, "one")["digest"]
 
 
 def test_a_run_that_stopped_in_an_epoch_goes_on_with_other_ranks(folder: Path) -> None:
-    run(folder, "stopped", "--checkpoint-every", 7)
+    shutil.copytree(folder / "one", folder / "stopped")
     for path in (folder / "stopped").glob("checkpoints/step-*.h5"):
         if int(path.stem.removeprefix("step-")) > 14:  # 12 steps are an epoch
             path.unlink()
     (folder / "stopped" / "result.h5").unlink()
     (folder / "stopped" / "outcome.json").unlink()
-    ended = hpcjobs(folder, "resume", "stopped", "-n", 3)
+    ended = hpcjobs(folder, "resume", "stopped", "-n", 2)
     assert "resuming after step 14" in ended.stderr
     assert story(folder, "stopped")["digest"] == story(folder, "one")["digest"]
     assert story(folder, "stopped")["history"]["loss"] == story(folder, "one")["history"]["loss"]
@@ -74,3 +85,46 @@ def test_predictions_are_those_of_the_validation(folder: Path) -> None:
     with h5py.File(folder / "predicted.h5") as new, h5py.File(folder / "one" / "result.h5") as result:
         for name in ("labels", "probabilities"):
             np.testing.assert_array_equal(new["prediction"][name], result["result"][name])
+
+
+def test_evaluation_is_the_same_on_uneven_ranks(folder: Path) -> None:
+    alone = hpcjobs(folder, "evaluate", "one", "test.h5", "--json").stdout
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    argv = [mpiexec, "-n", "3", sys.executable, "-m", "mpi4py", "-m", "hpcjobs", "evaluate", "one", "test.h5", "--json"]
+    ranks = subprocess.run(argv, cwd=folder, env=clean_environment(folder), capture_output=True, text=True, check=True)
+    assert ranks.stdout == alone
+    with h5py.File(folder / "test.h5") as data, h5py.File(folder / "one" / "result.h5") as result:
+        truth, shares = data["data/y"][()], result["result/probabilities"][()]
+    told, labels = json.loads(alone), shares.argmax(axis=1)
+    for number, row in enumerate(told["classes"]):
+        theirs = precision_recall_fscore_support(truth, labels, labels=[number])
+        np.testing.assert_allclose([row["precision"], row["recall"], row["f1"], row["support"]], np.ravel(theirs))
+        np.testing.assert_allclose(row["roc_auc"], roc_auc_score(truth == number, shares[:, number]))
+
+
+def test_a_course_that_knows_its_end_cannot_be_made_longer(folder: Path) -> None:
+    short = Settings(data=str(folder / "train.h5"), network="lenet", schedule="cosine", epochs=2)
+    ground = check(short)
+    before, after = (schedule_of(replace(short, epochs=epochs), 6) for epochs in (2, 3))
+    state = remember({}, ground, short, before).state(before)
+    assert remember(dict(state), ground, short, before).learner.parameters.size == ground.network.size
+    with pytest.raises(UserError, match="12 steps, now it would be 18"):
+        remember(dict(state), ground, short, after)
+
+
+def test_each_image_comes_once_before_any_comes_again(folder: Path) -> None:
+    images = check(Settings(data=str(folder / "train.h5"), network="lenet")).images
+    with Pictures(images) as pictures, Pictures(images, 2**30) as held:
+        loader, other = (Loader(source, images, 24, 8, 5) for source in (pictures, held))
+        orders = []
+        for epoch in range(2):
+            parts = [loader.shard(epoch, step, shard) for step in range(loader.steps_per_epoch) for shard in range(8)]
+            orders.append(np.concatenate([rows for _, _, rows in parts]))
+            assert len(set(orders[-1].tolist())) == len(orders[-1]) == 192  # 200 images, whole batches of 24
+            for x, y, rows in parts[::9]:
+                with h5py.File(folder / "train.h5") as file:
+                    theirs = np.stack([file["data/x"][row] for row in rows]).astype(np.float32) * np.float32(1 / 255)
+                np.testing.assert_array_equal(x, theirs)
+                np.testing.assert_array_equal(y, images.values[rows])
+        assert (orders[0] != orders[1]).any()
+        np.testing.assert_array_equal(loader.shard(1, 3, 2)[0], other.shard(1, 3, 2)[0])
