@@ -57,13 +57,15 @@ def test_every_make_target_that_the_readme_names_is_run_by_ci() -> None:
     assert all(command in script for command in named)
 
 
-def test_the_k_means_page_lists_every_setting() -> None:
-    from hpcjobs.jobs.kmeans import Settings
+@pytest.mark.parametrize("name", ["kmeans", "cnn"])
+def test_the_page_of_a_job_lists_every_flag(name: str) -> None:
+    from hpcjobs.jobs import find
     from hpcjobs.settings import fields, flag
 
-    page = (ROOT / "docs" / "kmeans.md").read_text()
+    page = (ROOT / "docs" / f"{name}.md").read_text()
     listed = set(re.findall(r"^\| `(--[a-z-]+)`(?:, `(--[a-z-]+)`)? \|", page, re.MULTILINE))
-    assert {name for names in listed for name in names if name} == {flag(name) for name in fields(Settings)}
+    flags = {flag(key) for key, (_, meta, _) in fields(find(name).Settings).items() if meta.extra["kind"] != "table"}
+    assert {flag for flags in listed for flag in flags if flag} == flags
 
 
 def test_the_example_toml_is_accepted_as_it_stands(tmp_path: Path) -> None:
@@ -72,3 +74,14 @@ def test_the_example_toml_is_accepted_as_it_stands(tmp_path: Path) -> None:
 
     built = build(Settings, ROOT / "examples" / "kmeans.toml", {"data": "digits.h5"})
     assert built == Settings(data=str(Path.cwd() / "digits.h5"), clusters=10, restarts=10, tolerance=0.0, seed=1)
+
+
+def test_the_network_of_the_example_toml_is_accepted_as_it_stands() -> None:
+    from hpcjobs.jobs.cnn import Settings
+    from hpcjobs.nn.declared import parse
+    from hpcjobs.nn.network import build as lay_out
+    from hpcjobs.settings import build
+
+    built = build(Settings, ROOT / "examples" / "cnn-digits.toml", {"data": "digits.h5"})
+    assert isinstance(built, Settings)
+    assert lay_out(parse(built.layers), (8, 8, 1)).gives == (10,)

@@ -32,5 +32,5 @@ def test_another_machine_is_refused_with_both_named(changed: dict[str, Any], wor
 
 
 def test_ranks_on_several_kinds_of_cpu_are_refused() -> None:
-    with pytest.raises(LaunchError, match="A, B.*--allow-other-numerics"):
+    with pytest.raises(LaunchError, match=r"A, B.*--allow-other-numerics"):
         refuse_mixed(HERE | {"processor": ["A", "B"]})
