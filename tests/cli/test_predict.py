@@ -10,6 +10,8 @@ from command import hpcjobs
 from numpy.typing import NDArray
 
 from hpcjobs.cli import dispatch
+from hpcjobs.data.schema import Contents, Variable
+from hpcjobs.data.writing import write_file
 from hpcjobs.errors import UserError
 
 RUNS = {
@@ -104,8 +106,8 @@ def test_any_number_of_ranks_says_the_same(here: Path) -> None:
 
 def test_more_ranks_than_rows_work(here: Path) -> None:
     with h5py.File(here / "few.h5", "w") as file:
-        file["x"] = rows_of(2)
-    hpcjobs(here, "predict", "plain", "few.h5", "p.h5", "-n", 4, env={"XDG_STATE_HOME": here / "state"})
+        file["x"] = rows_of(300)[:2]
+    hpcjobs(here, "predict", "plain", "few.h5", "p.h5", "-n", 4)
     assert (predicted(here / "p.h5")["labels"] == result(here / "plain")["labels"][:2]).all()
 
 
@@ -138,6 +140,15 @@ def test_what_does_not_fit_is_named(here: Path, argv: list[str], words: list[str
         dispatch(["predict", *argv])
     assert all(word in str(refusal.value) for word in words), refusal.value
     assert not (here / "o.h5").exists()
+
+
+def test_a_file_makes_nobody_run_the_code_that_it_names(here: Path) -> None:
+    (here / "evil.py").write_text("from pathlib import Path\nPath('canary').touch()\n")
+    variables = {"/result/centres": Variable(("cluster", "feature"), np.zeros((2, 4)), "centres")}
+    write_file(here / "evil.h5", Contents("result", "t", variables, job=f"{here}/evil.py", run_uuid="u"))
+    with pytest.raises(UserError, match="is not installed here"):
+        dispatch(["predict", "evil.h5", "d.h5", "o.h5"])
+    assert not (here / "canary").exists()
 
 
 def test_a_run_without_a_result_and_one_that_cannot_predict_say_so(here: Path) -> None:
