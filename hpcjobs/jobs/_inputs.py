@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.clustering.agreement import Classes, number_classes
 from hpcjobs.clustering.exact import LARGEST
 from hpcjobs.clustering.scaling import Scaling
+from hpcjobs.clustering.table import Table
 from hpcjobs.data.slab import read_slab, refuse_rows
 from hpcjobs.data.source import find_source
 from hpcjobs.errors import SettingsError
@@ -45,13 +47,19 @@ def load_centres(name: str, scaling: Scaling, context: Context) -> Floats:
     return scaling(centres)
 
 
-def load_classes(name: str, dealt: int, context: Context) -> NDArray[np.int64]:
-    """The known class (dealt rows,) of each row, as integers."""
-    source = find_source(name, 1, context.communicator)
-    slab = read_slab(source, context.communicator)
+def load_classes(name: str, table: Table, context: Context) -> Classes:
+    """The known class of each row of a table that is used. Collective."""
+    comm = context.communicator
+    source = find_source(name, 1, comm)
+    slab = read_slab(source, comm)
     context.use_input(source, slab.digest)
-    assert len(slab.rows) == dealt
-    whole = slab.rows.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # of NaN
+        whole = slab.rows.astype(np.int64)
     wrong = np.flatnonzero(whole != slab.rows) + slab.start
-    refuse_rows(source, wrong, "a class that is no whole number", "number the classes", context.communicator)
-    return whole
+    refuse_rows(source, wrong, "a class that is no whole number", "number the classes", comm)
+    classes = number_classes(whole if table.kept is None else whole[table.kept], comm)
+    unknown = np.array([(classes.numbers < 0).sum()], dtype=np.int64)
+    comm.allreduce_sum(unknown)
+    if unknown[0]:
+        context.progress.say(f"{source}: {unknown[0]} rows have a negative class, which is unknown and does not count")
+    return classes

@@ -12,10 +12,10 @@ from hpcjobs.clustering import start as starts
 from hpcjobs.clustering.position import Fit, Position
 from hpcjobs.clustering.table import Survey, Table, survey
 from hpcjobs.data.source import locate_rows
-from hpcjobs.jobs._inputs import load_centres
+from hpcjobs.jobs._inputs import load_centres, load_classes
 from hpcjobs.jobs._kmeans_result import described, finish
-from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, memory, wanted
-from hpcjobs.jobs._tables import load, scaled_dtype, widened
+from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, wanted
+from hpcjobs.jobs._tables import BYTES_BESIDE, load, row_bytes, scaled_dtype, widened
 from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.kernels.rows import rescale
 from hpcjobs.parallel.communicator import leader_first, on_root
@@ -28,17 +28,23 @@ Floats = NDArray[np.float64]
 
 # Python with its libraries, and the tiles in which distances are computed.
 BASE_BYTES = 300 * 2**20
+# A feature of the candidates of k-means||, by cluster, as they are gathered; and of the counts behind three quantiles.
+CANDIDATE_BYTES = 3 * 8 * oversampling.ROUNDS * oversampling.OVERSAMPLING
+DIGIT_BYTES = 3 * 8 * 6 * 256
 
 
 def need(settings: Settings, ranks: int) -> int:
     """Memory of one rank in bytes: its rows, what is kept for each of them, the centres, Python itself."""
-    source = locate_rows(settings.data)
+    source, asked = locate_rows(settings.data), wanted(settings)
     rows, features = -(-source.shape[0] // ranks), source.shape[1]
-    stored, used = source.dtype.itemsize, scaled_dtype(source.dtype, settings.scale, settings.metric).itemsize
-    slab = rows * features * (used + (stored if used != stored else 0))
-    most = memory(settings)
-    centres = sum(counts(settings))
-    return int(1.2 * (slab if most is None else min(slab, most))) + 25 * rows + 64 * centres * features + BASE_BYTES
+    each = row_bytes(source, asked)
+    slab = rows * each if asked.memory is None else min(rows * each, asked.memory)
+    batch = -(-settings.batch_size // ranks) * each + 32 * settings.batch_size
+    centres = 64 * sum(counts(settings))
+    if settings.init == "k-means-parallel":
+        centres += CANDIDATE_BYTES * counts(settings)[-1]
+    digits = DIGIT_BYTES if settings.scale == "robust" else 0
+    return int(1.2 * slab) + batch + BYTES_BESIDE * rows + (centres + digits) * features + BASE_BYTES
 
 
 def run(settings: Settings, context: Context) -> str:
@@ -49,7 +55,7 @@ def run(settings: Settings, context: Context) -> str:
     they need not be kept.
     """
     source = on_root(context.communicator, lambda: check(settings))
-    dtype = scaled_dtype(source.dtype, settings.scale, settings.metric)
+    dtype = scaled_dtype(source.dtype, wanted(settings))
     leader_first(context.communicator, lambda: compile_for(widened(source.dtype), dtype))
     step, state = context.resume(settings.checkpoint_every, settings.checkpoint_seconds)
     most = settings.max_iterations
@@ -59,6 +65,7 @@ def run(settings: Settings, context: Context) -> str:
         with context.timing.phase("read"):
             ground = survey(table, loaded.low, loaded.high, loaded.heaviest)
             given = None if settings.init in DRAWN else load_centres(settings.init, loaded.scaling, context)
+            classes = None if settings.truth is None else load_classes(settings.truth, table, context)
         labels = np.empty(len(table.points), dtype=np.int32)
 
         while at.start < settings.restarts:
@@ -83,8 +90,9 @@ def run(settings: Settings, context: Context) -> str:
 
         context.save(step, at.state(most))
         with context.timing.phase("finish"):
-            content = finish(settings, at, loaded, ground, labels, source, context)
-        return context.publish_result(f"k-means of {source.file.name} into {settings.clusters} clusters", content)
+            content = finish(settings, at, loaded, ground, labels, classes, source)
+        found = content["/result/centres"].shape[0]
+        return context.publish_result(f"k-means of {source.file.name} into {found} clusters", content)
 
 
 def first_centres(settings: Settings, fit: Fit, start: int, table: Table, ground: Survey) -> Floats:
@@ -113,15 +121,17 @@ def iterate(settings: Settings, fits: list[Fit], table: Table, ground: Survey, l
 def iterate_batch(settings: Settings, fits: list[Fit], start: int, table: Table, ground: Survey) -> None:
     """One mini-batch for every fit, the same one for all of them. Collective."""
     batch = minibatch.draw(table, settings.batch_size, settings.seed, start, fits[0].iteration)
+    _, used = table.place()
     labels = np.empty(len(batch.points), dtype=np.int32)
     for fit in fits:
         centres = centres_of(fit)
         totals = kmeans.assign(batch, ground.grid, centres, labels)
-        fit.inertia = kmeans.inertia(batch, centres, labels) * (table.rows / batch.rows)
+        fit.inertia = kmeans.inertia(batch, centres, labels) * (used / batch.rows)
         seen = np.zeros(fit.clusters) if fit.seen is None else fit.seen
         moved, fit.seen = minibatch.move(ground.grid, totals, centres, seen)
         step_to(settings, fit, moved)
-        fit.smooth = minibatch.smooth(fit.smooth, fit.shift, batch.rows, table.rows)
+        if totals.masses.any():  # else no row of the batch has weight
+            fit.smooth = minibatch.smooth(fit.smooth, fit.shift, batch.rows, used)
         fit.converged = fit.smooth <= settings.tolerance * ground.mean_variance
 
 

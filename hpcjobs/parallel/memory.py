@@ -25,6 +25,7 @@ def _left() -> Iterator[int]:
     """What each limit leaves; a limit that nobody tells does not count."""
     found = re.search(r"^MemAvailable: *(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
     yield 1024 * int(found[1]) if found else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    yield from _given_by_slurm()
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, name = line.split(":", 2)
@@ -33,6 +34,15 @@ def _left() -> Iterator[int]:
                 group = root / name.lstrip("/")
                 for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(root))):
                     yield from _left_in(folder, VERSION_1 if controllers else VERSION_2)
+
+
+def _given_by_slurm() -> Iterator[int]:
+    """What the job was given on this node, in MiB there; 0 is the whole node."""
+    given = {name: os.environ.get(f"SLURM_{name}", "") for name in ("MEM_PER_NODE", "MEM_PER_CPU", "CPUS_ON_NODE")}
+    number = {name: int(value) if value.isdecimal() else 0 for name, value in given.items()}
+    most = number["MEM_PER_NODE"] or number["MEM_PER_CPU"] * number["CPUS_ON_NODE"]
+    if most:
+        yield most * 2**20
 
 
 def _left_in(folder: Path, names: tuple[str, str, str]) -> Iterator[int]:
