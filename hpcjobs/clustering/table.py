@@ -122,7 +122,8 @@ def spread(table: Table, low: Floats, high: Floats, used: int) -> Spread:
         kernels.moments(table.points[run], plain.shift, plain.scale, root_scale, plain.low_scale, sums)
     table.communicator.allreduce_sum(sums)
     mean = (sums[0] + sums[1] / plain.low_scale) / plain.scale / used
-    square = (sums[2] + sums[3] / plain.low_scale) / (plain.scale * root_scale) ** 2
+    root = plain.scale * root_scale  # whose own square may overflow
+    square = (sums[2] + sums[3] / plain.low_scale) / root / root
     return Spread(plain.shift + mean, np.maximum(square / used - mean * mean, 0.0))
 
 
