@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import hpcjobs as command
+from command import story
 from jobs.in_threads import Run, finished, kmeans_on, rows_with_traps, write
 from numpy.typing import NDArray
 from sklearn import metrics
@@ -137,6 +139,37 @@ def test_a_checkpoint_keeps_the_sign_of_a_zero(tmp_path: Path) -> None:
     whole = finished(tmp_path, name="whole", **flags)
     assert kmeans_on(tmp_path, name="stopped", stop_after=1, **flags) is None
     assert finished(tmp_path, name="stopped", **flags).digest == whole.digest
+
+
+def test_the_command_runs_stops_and_goes_on_like_threads(folder: Path, tmp_path: Path) -> None:
+    """The same by `hpcjobs run -n`, over MPI: stopped by its iterations, extended on other ranks, shown."""
+    data, truth = f"{folder}/d.h5:/x", f"{folder}/d.h5:/t"
+    flags: dict[str, object] = {"data": data, "truth": truth, "clusters": "1:5", "scale": "robust", "tolerance": 0}
+    expected = finished(tmp_path, 2, name="threads", max_iterations=6, **flags)
+    asked = [part for name, value in flags.items() for part in (f"--{name}", value)]
+    command(tmp_path, "run", "kmeans", *asked, "--max-iterations", 2, "--memory", "3KB", "-n", 3, "--out", "run")
+    command(tmp_path, "resume", "run", "--max-iterations", 6, "-n", 2)
+    told = story(tmp_path, "run")
+    assert told["digest"] == expected.digest
+    assert told["result"]["score_clusters"] == [1, 2, 3, 4]
+    assert told["result"]["score_silhouette"][0] is None  # one cluster has none, and JSON no NaN
+    shown = command(tmp_path, "show", "run").stdout
+    assert "of 4 numbers of clusters tried" in shown
+    assert "into 4 clusters" in shown or "into 3 clusters" in shown or "into 2 clusters" in shown
+
+
+def test_damage_to_the_rows_of_one_rank_ends_all_in_words(tmp_path: Path) -> None:
+    """Rows in a file of ours that stay there are checked as they are first read, by the rank that reads them."""
+    blobs = ("data", "generate", "blobs", "b.h5", "--rows", 300_000, "--columns", 8, "--centres", 3)
+    command(tmp_path, *blobs)
+    path = tmp_path / "b.h5"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size * 3 // 4)
+        found = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([found[0] ^ 1]))
+    with pytest.raises(DataError, match=r"block .* is damaged"):
+        finished(tmp_path, 3, data=f"{path}", clusters=2, memory="1MB")
 
 
 # Any type, any shape.
