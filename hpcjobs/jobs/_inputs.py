@@ -16,8 +16,11 @@ from hpcjobs.runs.context import Context
 Floats = NDArray[np.float64]
 
 
-def load_weights(name: str | None, context: Context) -> tuple[Floats, float | None]:
-    """This rank's weights (local rows,) and the largest of all ranks; (0,) and None without any."""
+def load_weights(name: str | None, kept: NDArray[np.int64] | None, context: Context) -> tuple[Floats, float | None]:
+    """The weights of this rank's `kept` rows (local rows,), of all for None, and the largest of all ranks.
+
+    (0,) and None where no weights are given. Collective.
+    """
     if name is None:
         return np.zeros(0), None
     comm = context.communicator
@@ -27,10 +30,13 @@ def load_weights(name: str | None, context: Context) -> tuple[Floats, float | No
     weights = slab.rows.astype(np.float64)
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0))) + slab.start
     refuse_rows(source, wrong, "a weight that is negative, NaN or infinite", "mend them", comm)
+    if kept is not None:
+        weights = weights[kept]
     heaviest = np.array([weights.max(initial=0.0)])
     comm.allreduce_max(heaviest)
     if heaviest[0] == 0:
-        raise SettingsError(f"--weights {source}: every weight is 0; at least one must be positive")
+        left_out = "" if kept is None else " of the rows that are not left out"
+        raise SettingsError(f"--weights {source}: every weight{left_out} is 0; at least one must be positive")
     return weights, float(heaviest[0])
 
 

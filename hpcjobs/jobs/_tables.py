@@ -98,12 +98,11 @@ def load(source: Source, wanted: Wanted, context: Context) -> Loaded:
         raise DataError(
             f"{source}: holds values beyond {LARGEST:.0e}, whose squared distances overflow; scale them down"
         )
-    weights, heaviest = load_weights(wanted.weights, context)
     kept = None
     if wanted.omit_missing:
         kept = np.flatnonzero(finite == 1)
         points = points.only(kept) if isinstance(points, Streamed) else _close_up(points, kept)
-        weights = weights[kept] if len(weights) else weights
+    weights, heaviest = load_weights(wanted.weights, kept, context)
     table = Table(points, weights, start, source.rows, comm, dealt, kept)
     used = count_used(table)
     spread_of_raw = spread(table, low, high, used)

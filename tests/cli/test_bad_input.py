@@ -178,7 +178,15 @@ def test_unknown_toml_key_names_the_nearest(tmp_path: Path) -> None:
     assert "did you mean 'clusters'?" in message
 
 
-@pytest.mark.parametrize(("content", "word"), [("clusters = ", "TOML"), ("clusters = 'x'", "job.toml: clusters")])
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("clusters = ", "TOML"),
+        ("clusters = 'x'", "job.toml: clusters"),
+        ("clusters = 3\noutliers = 0.01", "job.toml: outliers is 0.01: expected str"),
+        ("clusters = '3:2'", "FIRST:END"),
+    ],
+)
 def test_a_wrong_toml_file_is_named(data: Path, content: str, word: str) -> None:
     (data.parent / "job.toml").write_text(content)
     assert word in refused(data.parent, "run", "kmeans", "job.toml", "--data", data)

@@ -309,6 +309,25 @@ def test_rows_without_direction_are_named_wherever_they_lie(tmp_path: Path) -> N
             finished(tmp_path, 3, data=data, clusters=2, metric="cosine", missing="omit", memory=memory)
 
 
+def test_weights_of_rows_that_are_left_out_are_none(tmp_path: Path) -> None:
+    rows, weights = rows_with_traps(30), np.zeros(30)
+    rows[5:9] = np.nan
+    weights[5:9] = 1.0
+    path = write(tmp_path / "d.h5", x=rows, w=weights)
+    for init in ("k-means++", "k-means-parallel", "random"):
+        with pytest.raises(SettingsError, match="every weight of the rows that are not left out is 0"):
+            finished(tmp_path, 2, data=f"{path}:/x", weights=f"{path}:/w", missing="omit", clusters=2, init=init)
+
+
+def test_batches_in_which_few_rows_have_weight_do_not_end_the_run(tmp_path: Path) -> None:
+    rows = rows_with_traps(200)
+    path = write(tmp_path / "d.h5", x=rows, w=(np.arange(200) % 40 == 0).astype(float))
+    flags: dict[str, object] = {"data": f"{path}:/x", "weights": f"{path}:/w", "clusters": 2, "batch_size": 3}
+    found = finished(tmp_path, 2, max_iterations=50, **flags)
+    assert found.history["shift"][0] == 0.0  # no row of the first batch has weight
+    assert found.result["iterations"] > 10
+
+
 def test_rows_that_overflow_once_scaled_are_named(tmp_path: Path) -> None:
     rows = (np.arange(40) % 3 * 1e-30)[:, None].astype(np.float32)
     rows[17] = 1e30
