@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from command import hpcjobs, refused, start, story, wait_until
 
@@ -348,6 +349,17 @@ def test_rows_are_shuffled_and_split_by_jobs(site: Site) -> None:
     site.hpcjobs("wait", "data-shuffle", "split")
     assert (site.folder / "s.h5").read_bytes() == (site.folder / "here.h5").read_bytes()
     assert story(site.folder, "split")["result"]["rows"] == [400, 100]
+
+
+def test_a_model_is_applied_by_a_job(site: Site) -> None:
+    site.hpcjobs("run", *KMEANS, "--out", "model")
+    assert "no such file" in site.refused("submit", "predict", "model", "nope.h5", "p.h5")
+    assert "exists already" in site.refused("submit", "predict", "model", "b.h5", "b.h5")
+    site.submit("predict", "model", "b.h5", "p.h5", "--time", 5, "--ntasks", 2)
+    site.hpcjobs("wait", "last")
+    assert story(site.folder, "last")["result"]["rows"] == 500
+    with h5py.File(site.folder / "p.h5") as found, h5py.File(site.folder / "model" / "result.h5") as run:
+        assert (found["prediction/labels"][:] == run["result/labels"][:]).all()
 
 
 def test_a_time_limit_is_followed_by_a_requeue_and_the_same_digest(site: Site) -> None:
