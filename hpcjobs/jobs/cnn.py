@@ -13,7 +13,7 @@ from hpcjobs.jobs._cnn_evaluate import evaluate
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import Loader, Pictures
 from hpcjobs.jobs._cnn_predict import MODEL, PREDICTS, predict, shape_of
-from hpcjobs.jobs._cnn_result import Judged, as_trained, described, finish, judge
+from hpcjobs.jobs._cnn_result import as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
 from hpcjobs.kernels.compiling import compile_network
@@ -77,9 +77,8 @@ def run(settings: Settings, context: Context) -> str:
         schedule = schedule_of(settings, loader.steps_per_epoch)
         memory = remember(state, ground, settings, schedule)
         basis = Batch(True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm)
-        waited = False
         with context.timing.phase("train"):
-            while step < schedule.total and not waited:
+            while step < schedule.total and not _has_waited(memory, step, loader, settings):
                 epoch, number = divmod(step, loader.steps_per_epoch)
                 shards = on_all(comm, partial(_shards, loader, epoch, number, owned))
                 speed = rate(schedule, step)
@@ -88,7 +87,7 @@ def run(settings: Settings, context: Context) -> str:
                 )
                 _refuse_divergence(done, step + 1, speed, ground, shards, context)
                 step += 1
-                waited = _end_of_epoch(memory, step, loader, ground, pictures, settings, context)
+                _validate(memory, step, loader, ground, pictures, context)
                 context.history.log(step, **_logged(done, speed, memory, ground))
                 detail = f"epoch {epoch + 1}  loss {done.loss:.4g}  accuracy {done.accuracy:.3f}"
                 context.progress.step(step, schedule.total, detail)
@@ -122,19 +121,22 @@ def _numbered(basis: Batch, step: int, shards: Sequence[Shard]) -> Batch:
     return Batch(True, basis.rows, basis.pieces, samples, basis.seed, step, basis.communicator, basis.room)
 
 
-def _end_of_epoch(
-    memory: Memory, step: int, loader: Loader, ground: Ground, pictures: Sequence[Pictures], settings: Settings,
-    context: Context,
-) -> bool:  # fmt: skip
-    """Validate after the last step of an epoch; whether to stop early. Collective."""
+def _validate(
+    memory: Memory, step: int, loader: Loader, ground: Ground, pictures: Sequence[Pictures], context: Context
+) -> None:
+    """Look at the images to validate on after the last step of an epoch, and keep the best network. Collective."""
     if step % loader.steps_per_epoch or ground.validation is None:
-        return False
-    epoch = step // loader.steps_per_epoch
+        return
     with context.timing.phase("validate"):
-        found: Judged = judge(as_trained(ground, memory.learner), ground.validation, pictures[1], context.communicator)
+        found = judge(as_trained(ground, memory.learner), ground.validation, pictures[1], context.communicator)
     memory.validated[:] = [found.loss, found.accuracy]
-    memory.best.look(found.loss, epoch, memory.learner)
-    return 0 < settings.early_stopping <= epoch - memory.best.epoch
+    memory.best.look(found.loss, step // loader.steps_per_epoch, memory.learner)
+
+
+def _has_waited(memory: Memory, step: int, loader: Loader, settings: Settings) -> bool:
+    """Whether to stop early: the last epochs have not been better than one before."""
+    epoch, rest = divmod(step, loader.steps_per_epoch)
+    return rest == 0 and 0 < settings.early_stopping <= epoch - memory.best.epoch
 
 
 def _logged(done: Step, speed: float, memory: Memory, ground: Ground) -> dict[str, float]:

@@ -29,6 +29,18 @@ def gather(
 
 
 @kernel
+def narrow(wide: Array, start: int, height: int, width: int, y: Array) -> None:
+    """Put rows `start`, `start + 1`, ... of the (n, height, width) places into y (n, h, w, channels).
+
+    wide (rows, channels) holds them; those beyond h or w, which y has no place for, are left out.
+    """
+    places = np.arange(start, start + len(wide))
+    row, column = places // width % height, places % width
+    kept = (row < y.shape[1]) & (column < y.shape[2])
+    y[places[kept] // (height * width), row[kept], column[kept]] = wide[kept]
+
+
+@kernel
 def bias_relu(y: Array, bias: Array, floor: float) -> None:
     """y (rows, channels) becomes max(y + bias, floor) in place; `floor` is 0, or -inf for no ReLU."""
     y += bias

@@ -13,6 +13,8 @@ from hpcjobs.nn.declared import Conv
 from hpcjobs.nn.room import Room
 
 Array = NDArray[Any]
+# Rows of a tile where the image itself is multiplied, shifted by each place of the window.
+ROWS = 4096
 # Numbers in a tile of patches: few enough for a second-level cache. Tiles follow from the shape of a shard alone.
 TILE = 2**18
 
@@ -39,10 +41,43 @@ def window_of(layer: Conv, height: int, width: int) -> Window:
 
 def correlate(x: Array, weights: Array, window: Window, y: Array, room: Room) -> None:
     """y (n, h', w', filters) is the correlation of x (n, h, w, c) with weights (size, size, c, filters)."""
+    if window.size > 1 and window.stride == 1:
+        _shifted(_padded(x, window, y.shape, room), weights, y, room)
+        return
     columns, filters = y.reshape(-1, y.shape[3]), weights.shape[3]
     matrix = weights.reshape(-1, filters)  # (size * size * c, filters)
     for start, patches in _tiles(x, window, y.shape, room):
         product(patches, matrix, columns[start : start + len(patches)])
+
+
+def _shifted(x: Array, weights: Array, y: Array, room: Room) -> None:
+    """The same without padding: the sum over the window of the image's own rows, each shifted to its place.
+
+    The last columns and rows of each image give sums across its edge, which are left out. No patch is copied.
+    """
+    _, height, width, channels = x.shape
+    size, lines = weights.shape[0], x.reshape(-1, channels)
+    rows = len(lines) - (size - 1) * (width + 1)
+    wide = room.empty("wide", (min(ROWS, rows), y.shape[3]), y.dtype)
+    for start in range(0, rows, ROWS):
+        part = wide[: min(ROWS, rows - start)]
+        for place in range(size * size):
+            i, j = divmod(place, size)
+            first = start + i * width + j
+            product(lines[first : first + len(part)], weights[i, j], part, add=place > 0)
+        kernels.narrow(part, start, height, width, y)
+
+
+def _padded(x: Array, window: Window, gives: tuple[int, ...], room: Room) -> Array:
+    """Images with as many zeros around them as a window needs that slides by single steps."""
+    high, wide = (length + window.size - 1 for length in gives[1:3])
+    if (high, wide) == x.shape[1:3]:
+        return x
+    padded = room.zeros("padded", (len(x), high, wide, x.shape[3]), x.dtype)
+    padded[:, window.top : window.top + x.shape[1], window.left : window.left + x.shape[2]] = x[
+        :, : high - window.top, : wide - window.left
+    ]
+    return padded
 
 
 def conv_forward(

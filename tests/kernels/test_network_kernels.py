@@ -41,6 +41,13 @@ def test_patches(shape: tuple[int, ...], size: int, stride: int, top: int, left:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
+def test_sums_across_the_edge_are_left_out(dtype: str) -> None:
+    wide = np.random.default_rng(5).normal(size=(21, 3)).astype(dtype)
+    for start in (0, 5, 19):  # of 2 x 4 x 5 places
+        both(convolution.narrow, wide, start, 4, 5, np.zeros((2, 2, 3, 3), dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
 def test_bias_relu_and_sums(dtype: str) -> None:
     draw = np.random.default_rng(1)
     y, bias = draw.normal(size=(33, 5)).astype(dtype), draw.normal(size=5).astype(dtype)

@@ -32,6 +32,15 @@ def gather(x, size, stride, top, left, width, height, start, out):  # type: igno
 
 
 @njit(cache=True, error_model="numpy")
+def narrow(wide, start, height, width, y):  # type: ignore[no-untyped-def]
+    for r in range(len(wide)):
+        place = start + r
+        row, column = place // width % height, place % width
+        if row < y.shape[1] and column < y.shape[2]:
+            y[place // (height * width), row, column] = wide[r]
+
+
+@njit(cache=True, error_model="numpy")
 def bias_relu(y, bias, floor):  # type: ignore[no-untyped-def]
     low = y.dtype.type(floor)
     for r in range(len(y)):
