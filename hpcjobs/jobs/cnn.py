@@ -140,11 +140,11 @@ def _has_waited(memory: Memory, step: int, loader: Loader, settings: Settings) -
 
 
 def _logged(done: Step, speed: float, memory: Memory, ground: Ground) -> dict[str, float]:
-    """The row of the history; validation stands there as it was last found, NaN before the first."""
+    """The row of the history; validation as it was last found, NaN before the first. Numbers have no accuracy."""
     row = {"loss": done.loss, "accuracy": done.accuracy, "learning_rate": speed}
     if ground.validation is not None:
         row |= {"validation_loss": memory.validated[0], "validation_accuracy": memory.validated[1]}
-    return row
+    return row if ground.kind != "mse" else {name: value for name, value in row.items() if "accuracy" not in name}
 
 
 def _refuse_divergence(

@@ -80,6 +80,16 @@ def test_a_run_that_stopped_in_an_epoch_goes_on_with_other_ranks(folder: Path) -
     assert story(folder, "stopped")["history"]["loss"] == story(folder, "one")["history"]["loss"]
 
 
+def test_a_run_that_stopped_early_stays_so_when_its_result_is_made_again(folder: Path) -> None:
+    flags = ("--learning-rate", 0, "--optimiser", "sgd", "--early-stopping", 1, "--epochs", 9)
+    digest = run(folder, "early", *flags)
+    assert story(folder, "early")["result"]["steps"] == 24  # the second epoch is not better than the first
+    (folder / "early" / "result.h5").unlink()
+    (folder / "early" / "outcome.json").unlink()
+    hpcjobs(folder, "resume", "early")
+    assert story(folder, "early")["digest"] == digest
+
+
 def test_predictions_are_those_of_the_validation(folder: Path) -> None:
     hpcjobs(folder, "predict", "one", "test.h5", "predicted.h5")
     with h5py.File(folder / "predicted.h5") as new, h5py.File(folder / "one" / "result.h5") as result:
