@@ -14,6 +14,7 @@ import h5py
 import pytest
 from command import hpcjobs, refused, start, story, wait_until
 
+from hpcjobs.data.generate import generate_blobs
 from hpcjobs.testing import FakeSlurm
 
 KMEANS = ("kmeans", "--data", "b.h5", "--clusters", 3)
@@ -78,7 +79,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", "--rows", 500, "--columns", 4, "--centres", 3)
+    generate_blobs(tmp_path / "b.h5", rows=500, columns=4, centres=3, seed=0)
     (tmp_path / "count.py").write_text(COUNT)
     with FakeSlurm(tmp_path / "cluster") as cluster:
         yield Site(tmp_path, cluster)
