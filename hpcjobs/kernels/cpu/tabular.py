@@ -23,30 +23,25 @@ def _start(word, starts, start_limits):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _steps(state, elapsed, words, explore, greedy, outcomes, limits, starts, start_limits, horizon, counts):  # type: ignore[no-untyped-def]
-    actions, kinds = outcomes.shape[1], outcomes.shape[2]
+    actions, kinds = np.uint64(outcomes.shape[1]), np.uint64(outcomes.shape[2])
+    bounds_each = kinds - np.uint64(1)
     packed, flat, bounds = outcomes.reshape(-1), counts.reshape(-1), limits.reshape(-1)
     coin, which, fate, again = words[0], words[1], words[2], words[3]
-    for lane in range(len(state)):
-        s = state[lane]
-        drawn = np.int64((np.uint64(which[lane]) * np.uint64(actions)) >> HALF)
-        a = drawn if np.uint64(coin[lane]) < explore else np.int64(greedy[s])
-        pair = s * actions + a
+    for lane in range(len(state)):  # unsigned numbers are indices as they are, and no choice is a branch to be guessed
+        s = np.uint64(state[lane])
+        drawn, known = (np.uint64(which[lane]) * actions) >> HALF, np.uint64(greedy[s])
+        explores = np.uint64(np.uint64(coin[lane]) < explore)
+        pair = s * actions + known + (drawn - known) * explores
         word = np.uint64(fate[lane])
-        if kinds == 3:  # what a slippery floor does; the same as below, without a loop
-            k = np.int64(word >= bounds[2 * pair]) + np.int64(word >= bounds[2 * pair + 1])
-        else:
-            k = 0
-            for other in range(kinds - 1):
-                k += np.int64(word >= bounds[pair * (kinds - 1) + other])
-        index = pair * kinds + k
+        index = pair * kinds
+        for other in range(pair * bounds_each, pair * bounds_each + bounds_each):
+            index += np.uint64(word >= bounds[other])
         flat[index] += 1
         found = packed[index]
-        s = found >> 1
-        time = elapsed[lane] + 1
+        after, time = found >> 1, elapsed[lane] + 1
         if found & 1 or time >= horizon:
-            s = _start(again[lane], starts, start_limits)
-            time = 0
-        state[lane] = s
+            after, time = _start(again[lane], starts, start_limits), 0
+        state[lane] = after
         elapsed[lane] = time
 
 
