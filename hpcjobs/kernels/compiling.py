@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpcjobs.kernels import kmeans, quality, rows
+from hpcjobs.kernels import kmeans, philox, quality, rows, tabular
 
 
 def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
@@ -24,3 +24,23 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
     rows.digit_counts(points, np.zeros((1, 2), dtype=np.uint64), 0, np.zeros((1, 2, 256), dtype=np.int64))
     quality.second_nearest(points, np.eye(2), np.ones(2, dtype=np.uint8), labels, one.copy())
     quality.distance_sums(np.eye(2), np.eye(2), labels, np.eye(2))
+
+
+def compile_tabular() -> None:
+    """The kernels of learning on tables."""
+    key, zero = np.zeros(2, dtype=np.uint32), np.uint64(0)
+    philox.blocks(np.zeros((1, 4, 1), dtype=np.uint32), key, zero, zero)
+    lane, policy, starts = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32)
+    outcomes, limits = np.zeros((1, 1, 1), dtype=np.int32), np.zeros((1, 1, 0), dtype=np.uint64)
+    start_limits = np.full(1, 2**32, dtype=np.uint64)
+    counts, visits = np.zeros((1, 1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
+    q, values, ones = np.zeros((1, 1)), np.zeros(1), np.ones((1, 1, 1))
+    where = (outcomes, limits, starts, start_limits, 1)
+    tabular.rollout(lane, lane.copy(), key, zero, 1, zero, zero, policy, *where, counts)
+    tabular.greedy(q, np.zeros(1, dtype=np.uint32), policy)
+    tabular.blend(q, values, visits, counts, ones, outcomes, 0.5, 1, 0.0)
+    tabular.sweep(values, counts, ones, outcomes, 0.5, 0.0, q)
+    tabular.sweep(values, ones, ones, outcomes, 0.5, 0.0, q)
+    tabular.evaluate(values, policy, ones, ones, outcomes, 1)
+    learned = (0.5, 1, 0.0, counts, visits)
+    tabular.online(q, lane, lane.copy(), key, zero, 1, zero, ones, *where, *learned)

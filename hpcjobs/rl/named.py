@@ -19,7 +19,7 @@ class Options:
     map_text: str | None = None
     slippery: bool | None = None
     success_rate: float | None = None
-    time_limit: int | None = None
+    time_limit: int = 0  # that of the environment
 
     def refuse(self, name: str, *fields: str) -> None:
         """SettingsError for options that mean nothing to an environment."""
@@ -33,7 +33,7 @@ def make(
     map_text: str | None = None,
     slippery: bool | None = None,
     success_rate: float | None = None,
-    time_limit: int | None = None,
+    time_limit: int = 0,
 ) -> Table:
     """The table of a built-in environment, by its name here or at Gymnasium; SettingsError for any other."""
     short = VERSION.sub("", name)
