@@ -21,7 +21,7 @@ MOST_CELLS = 4096  # of a map as an image
 def logged(
     learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position, seconds: float
 ) -> dict[str, float]:
-    """The row of the history: what the greedy policy would earn, exactly, and how far the values are from the optimum."""
+    """The row of the history: what the greedy policy would earn, exactly, and how far its values are off."""
     return {
         "return": earned(table, greedy_policy(at.q)),
         "environment_steps": at.rounds * learner.steps_of_round,
@@ -89,9 +89,7 @@ def arrows(rows: Sequence[str], policy: Sequence[int], actions: Sequence[str], a
     """The rows of a map with an arrow in each cell in which one can act; its letter in the others."""
     width = len(rows[0])
     return [
-        "".join(
-            ARROWS[actions[policy[y * width + x]]] if acts[y * width + x] else row[x] for x in range(width)
-        )
+        "".join(ARROWS[actions[policy[y * width + x]]] if acts[y * width + x] else row[x] for x in range(width))
         for y, row in enumerate(rows)
     ]
 

@@ -26,12 +26,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, setting("environment steps, over all environments; whole rounds", ge=1, le=2**60, extendable=True)
     ] = 1_000_000
     gamma: Annotated[float, setting("what a reward is worth one step later", gt=0, le=1)] = 0.99
-    environments: Annotated[int, setting("how many environments are played at once, over all ranks", ge=1, le=2**28)] = 64
+    environments: Annotated[int, setting("environments played at once, over all ranks", ge=1, le=2**28)] = 64
     round_steps: Annotated[
         int, setting("steps of each environment in a round, between two updates of the policy", ge=1, le=2**20)
     ] = 32
     map: Annotated[str | None, setting("map of a FrozenLake: SFF,FHF,FFG")] = None
-    slippery: Annotated[bool | None, setting("whether steps may lead aside (default: as the environment has it)")] = None
+    slippery: Annotated[bool | None, setting("whether steps may lead aside (default: as the environment is)")] = None
     success_rate: Annotated[
         float | None, setting("how often a step on slippery ice goes where it should, 0 to 1 (default: 1/3)")
     ] = None
@@ -42,9 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     epsilon_steps: Annotated[
         int, setting("environment steps in which that share falls from 1 to --epsilon", ge=0, le=2**60)
     ] = 0
-    step_size: Annotated[
-        float, setting("constant step size (0: (H+1)/(H+visits), H = 1/(1-gamma))", ge=0, le=1)
-    ] = 0.0
+    step_size: Annotated[float, setting("constant step size (0: (H+1)/(H+visits), H = 1/(1-gamma))", ge=0, le=1)] = 0.0
     optimism: Annotated[
         float | None, setting("value of what was never tried (default: the least bound that the rewards allow)")
     ] = None

@@ -20,7 +20,7 @@ HALF = np.uint64(32)
 def blocks(words: NDArray[np.uint32], key: NDArray[np.uint32], step: np.uint64, first: np.uint64) -> None:
     """Write four words of each step and environment: words (steps, 4, lanes), key (2,).
 
-    The counter is (step, environment), 64 bits each, low word first; steps count from `step`, environments from `first`.
+    The counter is (step, environment), 64 bits each, low word first; steps count from `step`, lanes from `first`.
     """
     steps, _, lanes = words.shape
     counter = (step + np.arange(steps, dtype=np.uint64))[:, None]

@@ -1,11 +1,10 @@
 """Environments of finitely many states as tables: many of them stepped at once, counted, planned with, learned from.
 
-`outcomes` (states, actions, kinds) holds the next state, doubled, plus 1 if the step terminates the episode; `limits`
-(states, actions, kinds - 1) the cumulative chances as 32-bit thresholds: the outcome is the number of them that a random
-word has reached. An episode starts at one of `starts` (n,), chosen by `start_limits` (n,) alike, and is cut off after
-`horizon` steps: truncated, not terminated. Environment `lane` has a `state` and has `elapsed` steps behind it. Its words
-of a step are: explore or not, which action, which outcome, which start.
+Environment `lane` is in `state` (lanes,) and has `elapsed` (lanes,) steps behind it. A kind is one of the outcomes of a
+state-action pair. The four random words of a step are: explore or not, which action, which outcome, which start.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,17 @@ Limits = NDArray[np.uint64]
 HALF = np.uint64(32)
 
 
+class World(NamedTuple):
+    """An environment as the kernels take it."""
+
+    outcomes: Outcomes  # (states, actions, kinds): the next state, doubled, plus 1 if the step terminates the episode
+    rewards: Floats  # (states, actions, kinds)
+    limits: Limits  # (states, actions, kinds - 1): cumulative chances * 2^32; the kind is how many a word reaches
+    starts: Outcomes  # (starts,)
+    start_limits: Limits  # (starts,), alike
+    horizon: int  # steps after which an episode is cut off: truncated, not terminated
+
+
 @kernel
 def advance(
     state: Outcomes,
@@ -28,20 +38,16 @@ def advance(
     words: Words,
     explore: np.uint64,
     greedy: Outcomes,
-    outcomes: Outcomes,
-    limits: Limits,
-    starts: Outcomes,
-    start_limits: Limits,
-    horizon: int,
+    world: World,
     counts: Integers,
 ) -> None:
-    """Step every environment by given words (steps, 4, lanes), and count what happens in `counts`, as `outcomes`.
+    """Step every environment by given words (steps, 4, lanes); count what happens in `counts` (states, actions, kinds).
 
     An action is drawn when the first word is below `explore`, else it is that of `greedy` (states,).
     """
-    actions = outcomes.shape[1]
+    outcomes, _, limits, starts, start_limits, horizon = world
     for coin, which, fate, again in words.astype(np.uint64):
-        drawn = ((which * np.uint64(actions)) >> HALF).astype(np.int64)
+        drawn = ((which * np.uint64(outcomes.shape[1])) >> HALF).astype(np.int64)
         action = np.where(coin < explore, drawn, greedy[state])
         kind = (fate[:, None] >= limits[state, action]).sum(axis=1)
         np.add.at(counts, (state, action, kind), 1)
@@ -63,39 +69,33 @@ def rollout(
     first: np.uint64,
     explore: np.uint64,
     greedy: Outcomes,
-    outcomes: Outcomes,
-    limits: Limits,
-    starts: Outcomes,
-    start_limits: Limits,
-    horizon: int,
+    world: World,
     counts: Integers,
 ) -> None:
     """`advance` by the random words of `steps` steps from `step` on, of the environments from number `first` on."""
     words = np.empty((steps, 4, len(state)), dtype=np.uint32)
     blocks.reference(words, key, step, first)
-    advance.reference(
-        state, elapsed, words, explore, greedy, outcomes, limits, starts, start_limits, horizon, counts
-    )  # fmt: skip
+    advance.reference(state, elapsed, words, explore, greedy, world, counts)
 
 
 @kernel
 def sweep(
     values: Floats,
     weights: NDArray[np.generic],
-    rewards: Floats,
-    outcomes: Outcomes,
+    world: World,
     gamma: float,
     bonus: float,
     q: Floats,
 ) -> float:
     """One sweep of value iteration in the order of the states; returns the largest change of `q` (states, actions).
 
-    `weights`, as `outcomes`, are chances, or counts from which chances are estimated; a pair without any keeps its value.
-    `bonus` / sqrt(counts) is added to the target. `values` (states,), the largest of `q`, are used as soon as they are new.
+    `weights` (states, actions, kinds) are chances, or counts from which chances are estimated; a pair without any keeps
+    its value. `bonus` / sqrt(counts) is added to the target. `values` (states,), the largest of `q`, count as soon as
+    they are new.
     """
     largest = 0.0
     for s in range(len(values)):
-        total, target = _expected(weights[s].astype(np.float64), rewards[s], outcomes[s], gamma, values)
+        total, target = _expected(weights[s].astype(np.float64), world.rewards[s], world.outcomes[s], gamma, values)
         known = total > 0
         new = np.where(known, target / np.where(known, total, 1.0), q[s])
         new[known] += bonus / np.sqrt(total[known])
@@ -115,12 +115,14 @@ def _expected(
 
 
 @kernel
-def evaluate(
-    values: Floats, policy: Outcomes, chances: Floats, rewards: Floats, outcomes: Outcomes, steps: int
-) -> None:
+def evaluate(values: Floats, policy: Outcomes, chances: Floats, world: World, steps: int) -> None:
     """Turn the value of each state after `steps` steps of a policy (states,) into that before them, undiscounted."""
     rows = np.arange(len(values))
-    found, chance, reward = outcomes[rows, policy], chances[rows, policy], rewards[rows, policy]  # (states, kinds)
+    found, chance, reward = (
+        world.outcomes[rows, policy],
+        chances[rows, policy],
+        world.rewards[rows, policy],
+    )
     for _ in range(steps):
         after = np.where(found & 1, 0.0, values[found >> 1])
         values[...] = (chance * (reward + after)).cumsum(axis=1)[:, -1]
@@ -140,8 +142,7 @@ def blend(
     values: Floats,
     visits: Integers,
     counts: Integers,
-    rewards: Floats,
-    outcomes: Outcomes,
+    world: World,
     gamma: float,
     memory: int,
     step_size: float,
@@ -152,8 +153,8 @@ def blend(
     the mean target would, with alpha = `step_size`, or for 0 the rescaled-linear (memory + 1) / (memory + visit).
     """
     total, target = np.zeros_like(q), np.zeros_like(q)
-    for s in range(len(q)):
-        total[s], target[s] = _expected(counts[s].astype(np.float64), rewards[s], outcomes[s], gamma, values)
+    for s, seen in enumerate(counts.astype(np.float64)):
+        total[s], target[s] = _expected(seen, world.rewards[s], world.outcomes[s], gamma, values)
     for s, a in zip(*np.nonzero(total), strict=True):
         new = int(total[s, a])
         left = _forgotten(int(visits[s, a]), new, memory, step_size)
@@ -189,12 +190,7 @@ def online(
     step: np.uint64,
     steps: int,
     explore: np.uint64,
-    rewards: Floats,
-    outcomes: Outcomes,
-    limits: Limits,
-    starts: Outcomes,
-    start_limits: Limits,
-    horizon: int,
+    world: World,
     gamma: float,
     memory: int,
     step_size: float,
@@ -202,6 +198,7 @@ def online(
     visits: Integers,
 ) -> None:
     """Q-learning as in the textbook: each environment in turn makes one step, and `q` learns from it at once."""
+    outcomes, rewards, limits, starts, start_limits, horizon = world
     actions = outcomes.shape[1]
     words = np.empty((steps, 4, len(state)), dtype=np.uint32)
     blocks.reference(words, key, step, np.uint64(0))
@@ -220,6 +217,6 @@ def online(
             q[s, a] += alpha * (target - q[s, a])
             elapsed[lane] += 1
             if terminated or elapsed[lane] >= horizon:
-                number_of_start = int(np.searchsorted(start_limits, np.uint64(again), side="right"))
-                after, elapsed[lane] = starts[min(number_of_start, len(starts) - 1)], 0
+                first = int(np.searchsorted(start_limits, np.uint64(again), side="right"))
+                after, elapsed[lane] = starts[min(first, len(starts) - 1)], 0
             state[lane] = after

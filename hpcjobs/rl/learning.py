@@ -1,5 +1,7 @@
-"""Q-learning in rounds: all environments follow one frozen policy, what they saw is counted and added up over the ranks,
-and every rank learns the same from it. The ranks share the environments; integers add up to the same in any order."""
+"""Q-learning in rounds: all environments follow one frozen policy, and every rank learns from what all of them saw.
+
+The ranks share the environments, count transitions, and add the counts up: integers have the same sum in any order.
+"""
 
 from dataclasses import dataclass
 
@@ -49,16 +51,15 @@ def play(learner: Learner, table: Table, at: Position, communicator: Communicato
     key = short_key(learner.seed, "q-learning steps")
     if learner.algorithm == "online":  # each step depends on all before it, so every rank makes them all
         tabular.online(
-            at.q, at.state, at.elapsed, key, step, learner.round_steps, explore, table.rewards, table.outcomes,
-            table.limits, table.starts, table.start_limits, table.time_limit, learner.gamma, learner.memory,
-            learner.step_size, at.counts, at.visits,
+            at.q, at.state, at.elapsed, key, step, learner.round_steps, explore, table.world, learner.gamma,
+            learner.memory, learner.step_size, at.counts, at.visits,
         )  # fmt: skip
     else:
         tabular.greedy(at.q, _tie_words(learner, at), at.policy)
         at.fresh[...] = 0
         tabular.rollout(
             at.state, at.elapsed, key, step, learner.round_steps, np.uint64(at.own.start), explore, at.policy,
-            table.outcomes, table.limits, table.starts, table.start_limits, table.time_limit, at.fresh,
+            table.world, at.fresh,
         )  # fmt: skip
         communicator.allreduce_sum(at.fresh)
         learn(learner, table, at)
@@ -70,17 +71,17 @@ def learn(learner: Learner, table: Table, at: Position) -> None:
     at.counts += at.fresh
     if learner.algorithm == "batch-q":
         tabular.blend(
-            at.q, at.values, at.visits, at.fresh, table.rewards, table.outcomes, learner.gamma, learner.memory,
-            learner.step_size,
-        )  # fmt: skip
+            at.q, at.values, at.visits, at.fresh, table.world, learner.gamma, learner.memory, learner.step_size
+        )
         return
     at.visits += at.fresh.sum(axis=2)
     for _ in range(learner.sweeps):
-        tabular.sweep(at.values, at.counts, table.rewards, table.outcomes, learner.gamma, learner.bonus, at.q)
+        tabular.sweep(at.values, at.counts, table.world, learner.gamma, learner.bonus, at.q)
 
 
 def _tie_words(learner: Learner, at: Position) -> tabular.Words:
     """A random word for each state (states,), to choose among actions that look equally good."""
     words = np.empty((1, 4, len(at.q)), dtype=np.uint32)
     blocks(words, short_key(learner.seed, "q-learning ties"), np.uint64(at.rounds), np.uint64(0))
-    return words[0, 0]
+    ties: tabular.Words = words[0, 0]
+    return ties

@@ -25,9 +25,9 @@ class Optimum:
 
 def solve(q: Floats, weights: NDArray[np.generic], table: Table, gamma: float) -> None:
     """Sweep until `q` (states, actions) moves no more; pairs without weight keep their value."""
-    values = q.max(axis=1)
+    values, world = q.max(axis=1), table.world
     for _ in range(MOST_SWEEPS):
-        change = sweep(values, weights, table.rewards, table.outcomes, gamma, 0.0, q)
+        change = sweep(values, weights, world, gamma, 0.0, q)
         if change <= PRECISION * max(1.0, float(np.abs(q).max())):
             return
 
@@ -43,13 +43,14 @@ def optimum(table: Table, gamma: float) -> Optimum:
 
 def greedy_policy(q: Floats) -> NDArray[np.int32]:
     """The first of the best actions of each state."""
-    return q.argmax(axis=1).astype(np.int32)
+    best: NDArray[np.int32] = q.argmax(axis=1).astype(np.int32)
+    return best
 
 
 def earned(table: Table, policy: NDArray[np.int32]) -> float:
     """The undiscounted return of a policy (states,) within the time limit, exactly: the mean over the starts."""
     values = np.zeros(len(policy))
-    evaluate(values, policy, table.chances, table.rewards, table.outcomes, table.time_limit)
+    evaluate(values, policy, table.chances, table.world, table.time_limit)
     return float((table.start_chances * values[table.starts]).sum())
 
 

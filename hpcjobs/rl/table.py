@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hpcjobs.kernels.tabular import World
 
 # As Gymnasium's toy environments have them: {state: {action: [(chance, next state, reward, terminated), ...]}}.
 Transitions = Mapping[int, Mapping[int, Sequence[tuple[float, int, float, bool]]]]
@@ -28,6 +30,11 @@ class Table:
     map: tuple[str, ...] = field(default=())  # the rows of a grid world whose states are its cells
 
     @property
+    def world(self) -> World:
+        """The part that the kernels take."""
+        return World(self.outcomes, self.rewards, self.limits, self.starts, self.start_limits, self.time_limit)
+
+    @property
     def pairs(self) -> tuple[int, int]:
         """States and actions."""
         return self.outcomes.shape[0], self.outcomes.shape[1]
@@ -38,10 +45,6 @@ class Table:
         for array in (self.outcomes, self.chances, self.rewards, self.starts, self.start_chances):
             made.update(array.tobytes())
         return made.hexdigest()
-
-    def within(self, steps: int) -> "Table":
-        """The same with another time limit."""
-        return replace(self, time_limit=steps)
 
 
 def pack(

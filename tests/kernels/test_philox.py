@@ -18,7 +18,9 @@ KNOWN = [
 ]
 
 
-def drawn(run: object, step: int, steps: int, first: int, lanes: int, key: tuple[int, int] = (5, 7)) -> NDArray[np.uint32]:
+def drawn(
+    run: object, step: int, steps: int, first: int, lanes: int, key: tuple[int, int] = (5, 7)
+) -> NDArray[np.uint32]:
     words = np.zeros((steps, 4, lanes), dtype=np.uint32)
     run(words, np.array(key, dtype=np.uint32), np.uint64(step), np.uint64(first))  # type: ignore[operator]
     return words

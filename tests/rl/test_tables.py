@@ -68,10 +68,7 @@ def test_thirty_thousand_steps_are_those_of_gymnasium_by_its_own_draws(case: str
         if terminated or truncated:
             observed, _ = env.reset()
             words[0, 3, 0] = int(draws.random() * 2**32)
-        advance(
-            state, elapsed, words, np.uint64(2**32), never, table.outcomes, table.limits, table.starts, table.start_limits,
-            table.time_limit, counts,
-        )  # fmt: skip
+        advance(state, elapsed, words, np.uint64(2**32), never, table.world, counts)
         assert state[0] == observed
         assert (elapsed[0] == 0) == (terminated or truncated)
         rewards, ended = rewards + float(reward), ended + terminated
@@ -85,10 +82,7 @@ def test_a_step_that_ends_at_the_time_limit_starts_anew_though_it_has_not_termin
     state, elapsed = np.array([1], dtype=np.int32), np.array([2], dtype=np.int32)
     counts, words = np.zeros(table.outcomes.shape, dtype=np.int64), np.zeros((1, 4, 1), dtype=np.uint32)
     up = np.full(16, 3, dtype=np.int32)
-    advance(
-        state, elapsed, words, np.uint64(0), up, table.outcomes, table.limits, table.starts, table.start_limits, table.time_limit,
-        counts,
-    )  # fmt: skip
+    advance(state, elapsed, words, np.uint64(0), up, table.world, counts)
     assert (state[0], elapsed[0]) == (0, 0)
     assert counts[1, 3, 0] == 1
     assert table.outcomes[1, 3, 0] == 2 * 1  # a wall, no end: what is learned looks beyond the time limit

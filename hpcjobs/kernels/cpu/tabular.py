@@ -22,7 +22,8 @@ def _start(word, starts, start_limits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _steps(state, elapsed, words, explore, greedy, outcomes, limits, starts, start_limits, horizon, counts):  # type: ignore[no-untyped-def]
+def _steps(state, elapsed, words, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
+    outcomes, _, limits, starts, start_limits, horizon = world
     actions, kinds = np.uint64(outcomes.shape[1]), np.uint64(outcomes.shape[2])
     bounds_each = kinds - np.uint64(1)
     packed, flat, bounds = outcomes.reshape(-1), counts.reshape(-1), limits.reshape(-1)
@@ -46,32 +47,25 @@ def _steps(state, elapsed, words, explore, greedy, outcomes, limits, starts, sta
 
 
 @njit(cache=True, error_model="numpy")
-def advance(state, elapsed, words, explore, greedy, outcomes, limits, starts, start_limits, horizon, counts):  # type: ignore[no-untyped-def]
+def advance(state, elapsed, words, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
     for step in range(len(words)):
-        _steps(
-            state, elapsed, words[step], explore, greedy, outcomes, limits, starts, start_limits, horizon,
-            counts,
-        )  # fmt: skip
+        _steps(state, elapsed, words[step], explore, greedy, world, counts)
 
 
 @njit(cache=True, error_model="numpy")
-def rollout(
-    state, elapsed, key, step, steps, first, explore, greedy, outcomes, limits, starts, start_limits, horizon, counts
-):  # type: ignore[no-untyped-def]
+def rollout(state, elapsed, key, step, steps, first, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
     words = np.empty((4, LANES), dtype=np.uint32)
     for begin in range(0, len(state), LANES):
         end = min(len(state), begin + LANES)
         drawn = words[:, : end - begin]
         for number in range(steps):
             blocks_of_step(drawn, key, step + np.uint64(number), first + np.uint64(begin))
-            _steps(
-                state[begin:end], elapsed[begin:end], drawn, explore, greedy, outcomes, limits, starts,
-                start_limits, horizon, counts,
-            )  # fmt: skip
+            _steps(state[begin:end], elapsed[begin:end], drawn, explore, greedy, world, counts)
 
 
 @njit(cache=True, error_model="numpy")
-def sweep(values, weights, rewards, outcomes, gamma, bonus, q):  # type: ignore[no-untyped-def]
+def sweep(values, weights, world, gamma, bonus, q):  # type: ignore[no-untyped-def]
+    outcomes, rewards = world.outcomes, world.rewards
     states, actions, kinds = outcomes.shape
     largest = 0.0
     for s in range(states):
@@ -96,7 +90,8 @@ def sweep(values, weights, rewards, outcomes, gamma, bonus, q):  # type: ignore[
 
 
 @njit(cache=True, error_model="numpy")
-def evaluate(values, policy, chances, rewards, outcomes, steps):  # type: ignore[no-untyped-def]
+def evaluate(values, policy, chances, world, steps):  # type: ignore[no-untyped-def]
+    outcomes, rewards = world.outcomes, world.rewards
     states, kinds = len(values), outcomes.shape[2]
     before = np.empty(states)
     for _ in range(steps):
@@ -132,7 +127,7 @@ def _best(q, word):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _forgotten(before, new, horizon, step_size):  # type: ignore[no-untyped-def]
+def _forgotten(before, new, memory, step_size):  # type: ignore[no-untyped-def]
     """The share that stays of the old value after `new` visits: prod(1 - alpha)."""
     left = 1.0
     if step_size > 0:
@@ -143,8 +138,8 @@ def _forgotten(before, new, horizon, step_size):  # type: ignore[no-untyped-def]
             factor *= factor
             new >>= 1
         return left
-    apart = max(new, horizon + 1)
-    for j in range(min(new, horizon + 1)):
+    apart = max(new, memory + 1)
+    for j in range(min(new, memory + 1)):
         left *= (before + j) / (before + apart + j)
         if left < 1e-20:  # nothing of it shows in a float64
             return 0.0
@@ -152,7 +147,8 @@ def _forgotten(before, new, horizon, step_size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def blend(q, values, visits, counts, rewards, outcomes, gamma, horizon, step_size):  # type: ignore[no-untyped-def]
+def blend(q, values, visits, counts, world, gamma, memory, step_size):  # type: ignore[no-untyped-def]
+    outcomes, rewards = world.outcomes, world.rewards
     states, actions, kinds = outcomes.shape
     for s in range(states):
         for a in range(actions):
@@ -167,7 +163,7 @@ def blend(q, values, visits, counts, rewards, outcomes, gamma, horizon, step_siz
                     found = outcomes[s, a, k]
                     after = 0.0 if found & 1 else values[found >> 1]
                     target += counts[s, a, k] * (rewards[s, a, k] + gamma * after)
-            left = _forgotten(visits[s, a], new, horizon, step_size)
+            left = _forgotten(visits[s, a], new, memory, step_size)
             q[s, a] = left * q[s, a] + (1.0 - left) * (target / new)
             visits[s, a] += new
     for s in range(states):
@@ -181,21 +177,18 @@ def greedy(q, words, policy):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def online(
-    q, state, elapsed, key, step, steps, explore, rewards, outcomes, limits, starts, start_limits, horizon, gamma,
-    memory, step_size, counts, visits,
-):  # type: ignore[no-untyped-def]
+def online(q, state, elapsed, key, step, steps, explore, world, gamma, memory, step_size, counts, visits):  # type: ignore[no-untyped-def]
+    outcomes, rewards, limits, starts, start_limits, horizon = world
     actions, kinds = outcomes.shape[1], outcomes.shape[2]
     words = np.empty((4, len(state)), dtype=np.uint32)
     for number in range(steps):
         blocks_of_step(words, key, step + np.uint64(number), np.uint64(0))
         for lane in range(len(state)):
             s = state[lane]
+            a = _best(q[s], words[1, lane])
             if np.uint64(words[0, lane]) < explore:
                 a = np.int64((np.uint64(words[1, lane]) * np.uint64(actions)) >> HALF)
-            else:
-                a = _best(q[s], words[1, lane])
-            k = 0
+            k = np.int64(0)
             for other in range(kinds - 1):
                 k += np.int64(np.uint64(words[2, lane]) >= limits[s, a, other])
             counts[s, a, k] += 1

@@ -1,4 +1,4 @@
-"""CliffWalking: from the lower left to the lower right of 4 x 12 cells; a step into the cliff leads back to the start."""
+"""CliffWalking: from the lower left of 4 x 12 cells to the lower right; whoever falls is back at the start."""
 
 import numpy as np
 

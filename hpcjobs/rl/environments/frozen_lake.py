@@ -24,8 +24,8 @@ def parse(text: str) -> tuple[str, ...]:
     for number, row in enumerate(rows, 1):
         if wrong := set(row) - set("SFHG"):
             raise SettingsError(
-                f"{where}: row {number} holds {sorted(wrong)[0]!r}; expected rows of S (start), F (frozen), H (hole) and "
-                "G (goal), divided by commas"
+                f"{where}: row {number} holds {sorted(wrong)[0]!r}; expected rows of S (start), F (frozen), H (hole) "
+                "and G (goal), divided by commas"
             )
         if len(row) != len(rows[0]) or not row:
             raise SettingsError(f"{where}: row {number} has {len(row)} cells, row 1 has {len(rows[0])}; at least one")
