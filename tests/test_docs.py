@@ -72,3 +72,19 @@ def test_the_example_toml_is_accepted_as_it_stands(tmp_path: Path) -> None:
 
     built = build(Settings, ROOT / "examples" / "kmeans.toml", {"data": "digits.h5"})
     assert built == Settings(data=str(Path.cwd() / "digits.h5"), clusters=10, restarts=10, tolerance=0.0, seed=1)
+
+
+def test_the_q_learning_page_lists_every_setting() -> None:
+    from hpcjobs.jobs.qlearning import Settings
+    from hpcjobs.settings import fields, flag
+
+    settings = (ROOT / "docs" / "qlearning.md").read_text().split("## Settings")[1].split("## What is exact")[0]
+    rows = [line.split("|")[1] for line in settings.splitlines() if line.startswith("| `--")]
+    assert {name for row in rows for name in re.findall(r"--[a-z-]+", row)} == {flag(name) for name in fields(Settings)}
+
+
+def test_the_q_learning_example_is_accepted_as_it_stands() -> None:
+    from hpcjobs.jobs.qlearning import Settings, check
+    from hpcjobs.settings import build
+
+    check(build(Settings, ROOT / "examples" / "qlearning-frozenlake.toml", {}))  # type: ignore[arg-type]
