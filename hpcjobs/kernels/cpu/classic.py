@@ -93,12 +93,15 @@ def _restart(state, lane, words, which):  # type: ignore[no-untyped-def]
 @njit(cache=True, error_model="numpy")
 def wander(state, elapsed, keys, step, steps, first, which):  # type: ignore[no-untyped-def]
     actions, horizon = np.uint64(2 if which == 0 else 3), 200 if which == 1 else 500
-    words, again = np.empty((4, LANES), dtype=np.uint32), np.empty((4, 1), dtype=np.uint32)
+    again = np.empty((4, 1), dtype=np.uint32)
     action, flags = np.empty(LANES, dtype=np.int32), np.empty(LANES, dtype=np.uint8)
     ended, cut_off = 0, 0
     for begin in range(0, len(elapsed), LANES):
         lanes = min(LANES, len(elapsed) - begin)
-        drawn, own = words[:, :lanes], state[:, begin : begin + lanes].copy()  # the nearest cache holds it
+        drawn, own = (
+            np.empty((4, lanes), dtype=np.uint32),
+            state[:, begin : begin + lanes].copy(),
+        )  # the nearest cache holds it
         for number in range(steps):
             now = step + np.uint64(number)
             blocks_of_step(drawn, keys[0], now, first + np.uint64(begin))

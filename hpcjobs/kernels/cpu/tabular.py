@@ -6,7 +6,7 @@ from numba import njit
 from hpcjobs.kernels.cpu.philox import blocks_of_step
 
 LANES = 256  # environments whose words fit the nearest cache
-HALF = np.uint64(32)
+HALF, ONE = np.uint64(32), np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy")
@@ -22,45 +22,59 @@ def _start(word, starts, start_limits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _steps(state, elapsed, words, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
+def _step(state, elapsed, words, index, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
+    """One step of some environments, in passes without branches to be guessed; `index` (lanes,) is for use inside."""
     outcomes, _, limits, starts, start_limits, horizon = world
     actions, kinds = np.uint64(outcomes.shape[1]), np.uint64(outcomes.shape[2])
-    bounds_each = kinds - np.uint64(1)
     packed, flat, bounds = outcomes.reshape(-1), counts.reshape(-1), limits.reshape(-1)
-    coin, which, fate, again = words[0], words[1], words[2], words[3]
-    for lane in range(len(state)):  # unsigned numbers are indices as they are, and no choice is a branch to be guessed
+    coin, which, fate = words[0], words[1], words[2]
+    lanes = len(state)
+    for lane in range(lanes):  # unsigned numbers are indices as they are
         s = np.uint64(state[lane])
         drawn, known = (np.uint64(which[lane]) * actions) >> HALF, np.uint64(greedy[s])
-        explores = np.uint64(np.uint64(coin[lane]) < explore)
-        pair = s * actions + known + (drawn - known) * explores
-        word = np.uint64(fate[lane])
-        index = pair * kinds
-        for other in range(pair * bounds_each, pair * bounds_each + bounds_each):
-            index += np.uint64(word >= bounds[other])
-        flat[index] += 1
-        found = packed[index]
-        after, time = found >> 1, elapsed[lane] + 1
-        if found & 1 or time >= horizon:
-            after, time = _start(again[lane], starts, start_limits), 0
-        state[lane] = after
-        elapsed[lane] = time
+        index[lane] = s * actions + (drawn if np.uint64(coin[lane]) < explore else known)
+    if kinds == 3:  # the common case of the loop below, unrolled
+        for lane in range(lanes):
+            first, word = np.uint64(2) * index[lane], np.uint64(fate[lane])
+            kind = np.uint64(word >= bounds[first]) + np.uint64(word >= bounds[first + ONE])
+            index[lane] = kinds * index[lane] + kind
+    elif kinds > 1:
+        for lane in range(lanes):
+            first, kind = index[lane] * (kinds - ONE), np.uint64(0)
+            for other in range(kinds - ONE):
+                kind += np.uint64(np.uint64(fate[lane]) >= bounds[first + np.uint64(other)])
+            index[lane] = kinds * index[lane] + kind
+    for lane in range(lanes):
+        flat[index[lane]] += 1
+    ended = 0
+    for lane in range(lanes):
+        found, time = packed[index[lane]], elapsed[lane] + 1
+        over = (found & 1) | np.int32(time >= horizon)
+        ended += over
+        state[lane] = found >> 1
+        elapsed[lane] = 0 if over else time
+    if ended:
+        for lane in range(lanes):
+            if elapsed[lane] == 0:
+                state[lane] = _start(words[3, lane], starts, start_limits)
 
 
 @njit(cache=True, error_model="numpy")
 def advance(state, elapsed, words, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
-    for step in range(len(words)):
-        _steps(state, elapsed, words[step], explore, greedy, world, counts)
+    index = np.empty(len(state), dtype=np.uint64)
+    for number in range(len(words)):
+        _step(state, elapsed, words[number], index, explore, greedy, world, counts)
 
 
 @njit(cache=True, error_model="numpy")
 def rollout(state, elapsed, key, step, steps, first, explore, greedy, world, counts):  # type: ignore[no-untyped-def]
-    words = np.empty((4, LANES), dtype=np.uint32)
+    index = np.empty(LANES, dtype=np.uint64)
     for begin in range(0, len(state), LANES):
         end = min(len(state), begin + LANES)
-        drawn = words[:, : end - begin]
+        words, own, times = np.empty((4, end - begin), dtype=np.uint32), state[begin:end], elapsed[begin:end]
         for number in range(steps):
-            blocks_of_step(drawn, key, step + np.uint64(number), first + np.uint64(begin))
-            _steps(state[begin:end], elapsed[begin:end], drawn, explore, greedy, world, counts)
+            blocks_of_step(words, key, step + np.uint64(number), first + np.uint64(begin))
+            _step(own, times, words, index, explore, greedy, world, counts)
 
 
 @njit(cache=True, error_model="numpy")
