@@ -73,9 +73,9 @@ def finish(
 
 def described(result: Mapping[str, Any]) -> dict[str, str]:
     """Return, gap, coverage, and the policy of a grid world as arrows."""
-    earned_part = f"{result['return']:.6g} within {result['time_limit']} steps"
     told = {
-        "return": f"{earned_part}; the optimal policy earns {result['optimal_return']:.6g}, {result['gap']:.3g} more",
+        "return": f"{result['return']:.6g} within {result['time_limit']} steps",
+        "optimum": f"{result['optimal_return']:.6g} by the greedy policy of the exact values; gap {result['gap']:.3g}",
         "values": f"off by at most {result['error']:.3g}; {result['coverage']:.4g} of all pairs tried",
         "steps": f"{result['steps']}",
     }
