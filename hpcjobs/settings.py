@@ -24,7 +24,7 @@ from hpcjobs.errors import SettingsError, nearest
 
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
-SPAN = re.compile(r"(\d+):(\d+)(?::([1-9]\d*))?", re.ASCII)
+SPAN = re.compile(r"(\d{1,18}):(\d{1,18})(?::([1-9]\d{0,17}))?", re.ASCII)
 LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import clean_environment
@@ -66,12 +67,27 @@ def test_the_k_means_page_lists_every_setting() -> None:
     assert {name for names in listed for name in names if name} == {flag(name) for name in fields(Settings)}
 
 
-def test_the_example_toml_is_accepted_as_it_stands(tmp_path: Path) -> None:
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "kmeans.toml": {"clusters": 10, "restarts": 10, "tolerance": 0.0},
+    "choose-clusters.toml": {
+        "clusters": "2:21", "init": "k-means-parallel", "scale": "standard", "outliers": "1%",
+    },
+}  # fmt: skip
+
+
+def test_every_example_is_named_here_and_in_its_readme() -> None:
+    readme = (ROOT / "examples" / "README.md").read_text()
+    assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(EXAMPLES)
+    assert all(f"`{name}`" in readme for name in EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_toml_is_accepted_as_it_stands(name: str) -> None:
     from hpcjobs.jobs.kmeans import Settings
     from hpcjobs.settings import build
 
-    built = build(Settings, ROOT / "examples" / "kmeans.toml", {"data": "digits.h5"})
-    assert built == Settings(data=str(Path.cwd() / "digits.h5"), clusters=10, restarts=10, tolerance=0.0, seed=1)
+    built = build(Settings, ROOT / "examples" / name, {"data": "digits.h5"})
+    assert built == Settings(data=str(Path.cwd() / "digits.h5"), seed=1, **EXAMPLES[name])
 
 
 def test_the_q_learning_page_lists_every_setting() -> None:

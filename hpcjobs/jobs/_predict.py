@@ -78,7 +78,7 @@ def predict_file(
 ) -> tuple[int, int]:
     """Write what the model says of all rows; how many there are, and of how many it says nothing. Collective."""
     source = on_root(comm, lambda: check(settings))
-    job, model = on_root_job(settings, comm)
+    job, model = on_all(comm, lambda: _model(settings))
     digest = digest_rows(source, comm)
     columns = on_all(comm, lambda: _columns(job, model, source, comm, progress))
     undecided = np.array([int((columns["labels"] == -1).sum()) if "labels" in columns else 0])
@@ -94,12 +94,6 @@ def predict_file(
         Path(settings.file), Contents("prediction", title, variables, model.job, model.run_uuid, attributes=facts), comm
     )
     return source.rows, int(undecided[0])
-
-
-def on_root_job(settings: Settings, comm: Communicator) -> tuple[Any, Model]:
-    """The job and its model, which rank 0 alone reads. Collective."""
-    model = on_root(comm, lambda: _model(settings)[1])
-    return jobs.find(model.job, _code(settings)), model
 
 
 def _columns(
@@ -121,15 +115,13 @@ def _columns(
 
 
 def _model(settings: Settings) -> tuple[Any, Model]:
-    file = find_result(Path(settings.model))
+    """The job and its model. The code of a user's own job is run from its run folder only, as `resume` does."""
+    path = Path(settings.model)
+    file = find_result(path)
     name = read_model(file).job
-    job = jobs.find(name, _code(settings))
+    job = jobs.find(RunFolder(path).job(), RunFolder(path).code) if path.is_dir() else jobs.installed(name)
+    if job is None:
+        raise SettingsError(f"{file}: a result of {name}, which is not installed here; name the folder of the run")
     if not hasattr(job, "predict"):
         raise SettingsError(f"{file}: a result of {name}, which cannot predict")
     return job, read_model(file, job.MODEL)
-
-
-def _code(settings: Settings) -> Path | None:
-    """Where a run keeps its copy of the user's own code."""
-    path = Path(settings.model)
-    return RunFolder(path).code if path.is_dir() else None

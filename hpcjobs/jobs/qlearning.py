@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hpcjobs.jobs._qlearning_evaluate import evaluate
 from hpcjobs.jobs._qlearning_result import described, figures, finish, logged
 from hpcjobs.jobs._qlearning_settings import Settings, check, learner_of, optimism_of, table_of
 from hpcjobs.kernels.compiling import compile_tabular
@@ -14,7 +13,7 @@ from hpcjobs.rl.planning import live, optimum
 from hpcjobs.rl.position import begin, restore
 from hpcjobs.runs.context import Context
 
-__all__ = ["Settings", "check", "describe", "evaluate", "figures", "need", "run"]
+__all__ = ["Settings", "check", "describe", "figures", "need", "run"]
 
 # Python with its libraries.
 BASE_BYTES = 300 * 2**20

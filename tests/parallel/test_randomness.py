@@ -7,7 +7,7 @@ from itertools import count, islice
 import numpy as np
 import pytest
 
-from hpcjobs.parallel.randomness import Stream, philox
+from hpcjobs.parallel.randomness import Stream, philox, uniforms
 
 WORD = 2**64
 Words = tuple[int, ...]
@@ -111,3 +111,31 @@ def test_a_bound_of_one_leaves_no_choice_and_none_below_is_taken() -> None:
     for bound in (0, -1):
         with pytest.raises(ValueError, match="must be positive"):
             Stream(0, "none").below(bound)
+
+
+# Uniform numbers.
+
+
+def test_uniforms_are_the_words_of_the_reference() -> None:
+    expected = [(word >> 11) * 2.0**-53 for word in islice(words(5, "u", 9), 40)]
+    assert uniforms(5, "u", 9, 0, 40).tolist() == expected
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 4, 5, 1003])
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 100])
+def test_a_part_of_the_uniforms_is_that_part_of_all(start: int, length: int) -> None:
+    whole = uniforms(5, "u", 9, 0, start + length)
+    assert uniforms(5, "u", 9, start, start + length).tolist() == whole[start:].tolist()
+
+
+def test_uniforms_far_along_begin_at_once() -> None:
+    far = 2**40 + 2
+    assert uniforms(5, "u", 9, far, far + 6)[2:].tolist() == uniforms(5, "u", 9, far + 2, far + 6).tolist()
+
+
+def test_uniforms_are_uniform() -> None:
+    drawn = uniforms(1, "uniform", 0, 0, 20_000)
+    counts = np.bincount((drawn * 10).astype(int), minlength=10)
+    assert len(counts) == 10
+    assert float(((counts - 2000) ** 2 / 2000).sum()) < 28
+    assert 0.0 <= drawn.min() < drawn.max() < 1.0
