@@ -58,13 +58,14 @@ def test_every_make_target_that_the_readme_names_is_run_by_ci() -> None:
     assert all(command in script for command in named)
 
 
-def test_the_k_means_page_lists_every_setting() -> None:
-    from hpcjobs.jobs.kmeans import Settings
+@pytest.mark.parametrize("name", ["kmeans", "qlearning"])
+def test_the_page_of_a_job_lists_every_setting(name: str) -> None:
+    from hpcjobs.jobs import find
     from hpcjobs.settings import fields, flag
 
-    page = (ROOT / "docs" / "kmeans.md").read_text()
+    page = (ROOT / "docs" / f"{name}.md").read_text()
     listed = set(re.findall(r"^\| `(--[a-z-]+)`(?:, `(--[a-z-]+)`)? \|", page, re.MULTILINE))
-    assert {name for names in listed for name in names if name} == {flag(name) for name in fields(Settings)}
+    assert {name for names in listed for name in names if name} == {flag(name) for name in fields(find(name).Settings)}
 
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -77,8 +78,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 def test_every_example_is_named_here_and_in_its_readme() -> None:
     readme = (ROOT / "examples" / "README.md").read_text()
-    assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(EXAMPLES)
-    assert all(f"`{name}`" in readme for name in EXAMPLES)
+    assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(
+        [*EXAMPLES, "qlearning-frozenlake.toml"]
+    )
+    assert all(f"`{name}`" in readme for name in [*EXAMPLES, "qlearning-frozenlake.toml"])
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -88,15 +91,6 @@ def test_an_example_toml_is_accepted_as_it_stands(name: str) -> None:
 
     built = build(Settings, ROOT / "examples" / name, {"data": "digits.h5"})
     assert built == Settings(data=str(Path.cwd() / "digits.h5"), seed=1, **EXAMPLES[name])
-
-
-def test_the_q_learning_page_lists_every_setting() -> None:
-    from hpcjobs.jobs.qlearning import Settings
-    from hpcjobs.settings import fields, flag
-
-    settings = (ROOT / "docs" / "qlearning.md").read_text().split("## Settings")[1].split("## What is exact")[0]
-    rows = [line.split("|")[1] for line in settings.splitlines() if line.startswith("| `--")]
-    assert {name for row in rows for name in re.findall(r"--[a-z-]+", row)} == {flag(name) for name in fields(Settings)}
 
 
 def test_the_q_learning_example_is_accepted_as_it_stands() -> None:
