@@ -74,7 +74,7 @@ def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field])
         usual = "required" if default is msgspec.NODEFAULT else f"default: {default}"
         text = meta.description or name
         help_text = (text if default is None or default is False else f"{text} ({usual})").replace("%", "%%")
-        if kind is bool:
+        if bool in _alternatives(kind):
             parser.add_argument(
                 flag(name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text
             )

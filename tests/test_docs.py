@@ -58,7 +58,7 @@ def test_every_make_target_that_the_readme_names_is_run_by_ci() -> None:
     assert all(command in script for command in named)
 
 
-@pytest.mark.parametrize("name", ["kmeans", "cnn"])
+@pytest.mark.parametrize("name", ["kmeans", "cnn", "qlearning"])
 def test_the_page_of_a_job_lists_every_flag(name: str) -> None:
     from hpcjobs.jobs import find
     from hpcjobs.settings import fields, flag

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpcjobs.kernels import convolution, kmeans, pooling, quality, rows, update
+from hpcjobs.kernels import convolution, kmeans, philox, pooling, quality, rows, tabular, update
 
 
 def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
@@ -43,3 +43,20 @@ def compile_network(dtype: np.dtype[np.generic]) -> None:
     rate, pair = number(0.1), (number(0.9), number(0.9))
     update.sgd(one, one.copy(), one.copy(), rate, rate, rate, False)
     update.adam(one, one.copy(), one.copy(), one.copy(), rate, pair, pair, rate, pair)
+
+
+def compile_tabular() -> None:
+    """The kernels of learning on tables."""
+    key, zero, lane = np.zeros(2, dtype=np.uint32), np.uint64(0), np.zeros(1, dtype=np.int32)
+    visits, counts = np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1, 1), dtype=np.int64)
+    q, values, ones = np.zeros((1, 1)), np.zeros(1), np.ones((1, 1, 1))
+    limits, start_limits = np.zeros((1, 1, 0), dtype=np.uint64), np.full(1, 2**32, dtype=np.uint64)
+    world = tabular.World(np.zeros((1, 1, 1), dtype=np.int32), ones, limits, lane.copy(), start_limits, 1)
+    philox.blocks(np.zeros((1, 4, 1), dtype=np.uint32), key, zero, zero)
+    tabular.rollout(lane, lane.copy(), key, zero, 1, zero, zero, lane.copy(), world, counts)
+    tabular.greedy(q, np.zeros(1, dtype=np.uint32), lane.copy())
+    tabular.blend(q, values, visits, counts, world, 0.5, 1, 0.0)
+    tabular.sweep(values, counts, world, 0.5, 0.0, q)
+    tabular.sweep(values, ones, world, 0.5, 0.0, q)
+    tabular.evaluate(values, lane.copy(), ones, world, 1)
+    tabular.online(q, lane, lane.copy(), key, zero, 1, zero, world, 0.5, 1, 0.0, counts, visits)

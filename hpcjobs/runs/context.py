@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,8 @@ from hpcjobs.runs.timing import Timing
 from hpcjobs.settings import differences
 
 LIVE_EVERY_S = 10.0
+# The state to save; or what gathers it from all ranks, called by all of them and only when it is wanted.
+Saveable = Mapping[str, NDArray[Any]] | Callable[[], Mapping[str, NDArray[Any]]]
 
 
 class Stopped(Exception):  # noqa: N818 (not an error: the run ends at a checkpoint, with exit code 75)
@@ -105,7 +107,7 @@ class Context:
                 "bring the old data back, or start a new run"
             )
 
-    def step_done(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
+    def step_done(self, step: int, state: Saveable) -> None:
         """To be called after each step: saves when due, shows when due; raises Stopped when a rank was told to stop."""
         now = time.monotonic()
         first = self.communicator.rank == 0
@@ -124,7 +126,7 @@ class Context:
         if stop:
             raise Stopped(stop)
 
-    def save(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
+    def save(self, step: int, state: Saveable) -> None:
         """Publish a checkpoint; what was saved before stays until it is there."""
         content = self._contents("checkpoint", step, state)
         self._write(content, self._folder.checkpoint(step), durable=True)
@@ -139,9 +141,10 @@ class Context:
         content = Contents("result", title, everything, self._wish["job"], self._wish["run_uuid"])
         return self._write(content, self._folder.result, durable=True)
 
-    def _contents(self, kind: str, step: int, state: Mapping[str, NDArray[Any]]) -> Contents:
+    def _contents(self, kind: str, step: int, state: Saveable) -> Contents:
+        whole = state() if callable(state) else state
         made = checkpoint.contents(
-            self._wish["job"], self._wish["run_uuid"], step, state, self.history, self._provenance()
+            self._wish["job"], self._wish["run_uuid"], step, whole, self.history, self._provenance()
         )
         return Contents(kind, made.title, made.variables, made.job, made.run_uuid, complete=kind != "live")
 
