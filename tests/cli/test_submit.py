@@ -182,12 +182,14 @@ def test_a_lost_answer_ends_in_one_job(site: Site, trouble: dict[str, int]) -> N
 
 def test_a_controller_that_is_down_is_asked_again_by_the_next_submit(site: Site) -> None:
     site.cluster.scenario(timeout_after_accept=1)
-    process = start(site.folder, "submit", *SHORT, "--out", "later", env=site.env)
+    process = start(site.folder, "submit", *SHORT, "--out", "later", "--sbatch-arg=--hold", env=site.env)
     wait_until(lambda: site.cluster.jobs(), "the job to be accepted")
     process.send_signal(signal.SIGKILL)  # before it has heard, or looked, whether it was
     process.communicate()
     assert site.status("later")["state"] == "submitting"
-    assert site.submit("later") == site.status("later")["job_id"]
+    job = site.submit("later")
+    assert job == site.status("later")["job_id"]
+    subprocess.run(["scontrol", "release", job], env=os.environ | site.env, check=True)
     site.hpcjobs("wait", "later")
     assert len(site.cluster.jobs()) == 1
     assert site.status("later")["state"] == "done"
