@@ -115,7 +115,9 @@ def test_watch_prints_changes_and_ends_with_the_runs(tmp_path: Path, slurm: Pret
         end(run, 0, "finished", job="12")
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert [line.split()[1] for line in (first + out).splitlines() if line.startswith("run ") and "state" not in line] == [
+    assert [
+        line.split()[1] for line in (first + out).splitlines() if line.startswith("run ") and "state" not in line
+    ] == [
         "running",
         "done",
     ]
