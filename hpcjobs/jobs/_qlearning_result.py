@@ -14,7 +14,7 @@ from hpcjobs.rl.position import Position
 from hpcjobs.rl.table import Table
 
 ARROWS = {"left": "←", "down": "↓", "right": "→", "up": "↑"}
-SHOWN_WIDTH = 60  # columns of a map that a terminal has room for
+SHOWN = 60  # rows and columns of a map that a terminal has room for
 MOST_CELLS = 4096  # of a map as an image
 
 
@@ -80,7 +80,7 @@ def described(result: Mapping[str, Any]) -> dict[str, str]:
         "steps": f"{result['steps']}",
     }
     rows, policy = result.get("map"), result["policy"]
-    if rows and isinstance(policy, list) and len(rows[0]) <= SHOWN_WIDTH:
+    if rows and isinstance(policy, list) and max(len(rows), len(rows[0])) <= SHOWN:
         told["policy"] = "\n".join(arrows(rows, policy, result["action"], result["acts"]))
     return told
 

@@ -45,14 +45,19 @@ def run(settings: Settings, context: Context) -> str:
     if settings.steps % learner.steps_of_round:
         context.progress.say(f"--steps {settings.steps} become {last * learner.steps_of_round}: {last} whole rounds")
 
+    before = context.history.columns.get("seconds", [0.0])[-1]  # what earlier attempts have taken
     began, detail = time.monotonic(), ""
     with context.timing.phase("learn"):
         while at.rounds < last:
             play(learner, table, at, communicator)
             if due(at.rounds, context.history.steps):
-                row = logged(learner, table, best, states, at, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                row = logged(learner, table, best, states, at, before + seconds)
                 context.history.log(at.rounds, **row)
-                detail = f"return {row['return']:.6g}  of {best.earned:.6g}  epsilon {row['epsilon']:.3g}"
+                rate = (at.rounds - rounds) * learner.steps_of_round / seconds
+                detail = (
+                    f"return {row['return']:.5g} of {best.earned:.5g}  epsilon {row['epsilon']:.3g}  {rate:.3g} steps/s"
+                )
             context.progress.step(at.rounds, last, detail)
             context.step_done(at.rounds, lambda: at.gather(communicator))
 

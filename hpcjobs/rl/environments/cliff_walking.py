@@ -32,4 +32,5 @@ def make(slippery: bool, time_limit: int = TIME_LIMIT) -> Table:
                 transitions[row * width + column][action] = found
     first = np.zeros(height * width)
     first[START] = 1.0
-    return pack("CliffWalking", transitions, first, time_limit, ACTIONS, ROWS)
+    name = "CliffWalkingSlippery" if slippery else "CliffWalking"
+    return pack(name, transitions, first, time_limit, ACTIONS, ROWS)

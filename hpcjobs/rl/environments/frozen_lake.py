@@ -14,7 +14,7 @@ MAPS = {
 TIME_LIMITS = {"FrozenLake": 100, "FrozenLake8x8": 200}
 ACTIONS = ("left", "down", "right", "up")
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))
-MOST_CELLS = 2**20
+MOST_CELLS = 2**16
 
 
 def parse(text: str) -> tuple[str, ...]:
