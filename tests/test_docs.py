@@ -79,8 +79,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 def test_every_example_is_named_here_and_in_its_readme() -> None:
     readme = (ROOT / "examples" / "README.md").read_text()
-    assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted([*EXAMPLES, "cnn-digits.toml"])
-    assert all(f"`{name}`" in readme for name in [*EXAMPLES, "cnn-digits.toml"])
+    named = [*EXAMPLES, "cnn-digits.toml", "qlearning-frozenlake.toml"]
+    assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(named)
+    assert all(f"`{name}`" in readme for name in named)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -101,3 +102,10 @@ def test_the_network_of_the_example_toml_is_accepted_as_it_stands() -> None:
     built = build(Settings, ROOT / "examples" / "cnn-digits.toml", {"data": "digits.h5"})
     assert isinstance(built, Settings)
     assert lay_out(parse(built.layers), (8, 8, 1)).gives == (10,)
+
+
+def test_the_q_learning_example_is_accepted_as_it_stands() -> None:
+    from hpcjobs.jobs.qlearning import Settings, check
+    from hpcjobs.settings import build
+
+    check(build(Settings, ROOT / "examples" / "qlearning-frozenlake.toml", {}))  # type: ignore[arg-type]
