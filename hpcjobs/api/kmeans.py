@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpcjobs.clustering.assignment import Assignment
 from hpcjobs.clustering.exact import LARGEST
 from hpcjobs.clustering.fitting import Options, first_centres, inertia_of, iterate
 from hpcjobs.clustering.position import Position
@@ -67,19 +68,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         comm.allreduce_max(heaviest)
         ground = survey(table, low, high, float(heaviest[0]) if sample_weight is not None else None)
         options, given = self._options(points.shape[1])
-        labels = np.empty(len(points), dtype=np.int32)
+        rows = Assignment(len(points))
         at = Position.restore({}, [self.n_clusters], self.max_iter, self.n_init)
         while at.start < self.n_init:
             (fit,) = at.fits
             fit.centres = first_centres(options, fit.clusters, at.start, table, ground, given)
             while fit.active(self.max_iter):
-                iterate(options, at.fits, at.start, table, ground, labels)
-            at.finish_start([inertia_of(fit, table, ground, labels)], self.n_init)
+                iterate(options, at.fits, at.start, table, ground, rows)
+            at.finish_start([inertia_of(fit, table, ground, rows)], self.n_init)
         best = at.best[self.n_clusters]
         (last,) = at.fits
         last.centres = best.centres
-        self.inertia_ = inertia_of(last, table, ground, labels)
-        self.cluster_centers_, self.labels_, self.n_iter_ = best.centres, labels, best.iterations
+        self.inertia_ = inertia_of(last, table, ground, rows)
+        self.cluster_centers_, self.labels_, self.n_iter_ = best.centres, rows.labels, best.iterations
         self._n_features_out = self.n_clusters
         return self
 

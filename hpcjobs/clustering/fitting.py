@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from hpcjobs.clustering import kmeans, minibatch
 from hpcjobs.clustering import start as starts
+from hpcjobs.clustering.assignment import Assignment
 from hpcjobs.clustering.oversampling import kmeans_parallel
 from hpcjobs.clustering.position import Fit
-from hpcjobs.clustering.table import Labels, Survey, Table
+from hpcjobs.clustering.table import Survey, Table
 from hpcjobs.kernels.rows import rescale
 from hpcjobs.parallel.randomness import Stream
 
@@ -42,18 +43,23 @@ def first_centres(
     return directed(options, centres)
 
 
-def iterate(options: Options, fits: Sequence[Fit], start: int, table: Table, ground: Survey, labels: Labels) -> None:
+def iterate(options: Options, fits: Sequence[Fit], start: int, table: Table, ground: Survey, rows: Assignment) -> None:
     """One iteration of every fit, in one pass over the rows or by one batch of them. Collective."""
     if options.batch_size:
         _iterate_batch(options, fits, start, table, ground)
         return
-    every = kmeans.assign_each(table, ground.grid, [centres_of(fit) for fit in fits], labels)
+    if len(fits) == 1:
+        every = [rows.update(table, ground.grid, centres_of(fits[0]))]
+    else:
+        every = kmeans.assign_each(table, ground.grid, [centres_of(fit) for fit in fits])
     for fit, totals in zip(fits, every, strict=True):
         centres = centres_of(fit)
         fit.inertia = kmeans.estimate_inertia(ground, totals, centres)
-        if len(fits) > 1 and kmeans.any_empty(totals):
-            kmeans.assign(table, ground.grid, centres, labels)
-        kmeans.refill(table, ground.grid, centres, labels, totals)
+        if kmeans.any_empty(totals):
+            if len(fits) > 1:
+                kmeans.assign(table, ground.grid, centres, rows.labels)
+            kmeans.refill(table, ground.grid, centres, rows.labels, totals)
+            rows.forget()
         _step_to(options, fit, kmeans.move(ground.grid, totals, centres))
         fit.converged = fit.shift <= options.tolerance * ground.mean_variance
 
@@ -91,10 +97,10 @@ def directed(options: Options, centres: Floats) -> Floats:
     return out
 
 
-def inertia_of(fit: Fit, table: Table, ground: Survey, labels: Labels) -> float:
-    """The exact inertia of a fit that has ended; its labels (local rows,) are left in `labels`. Collective."""
-    kmeans.assign(table, ground.grid, centres_of(fit), labels)
-    return kmeans.inertia(table, centres_of(fit), labels)
+def inertia_of(fit: Fit, table: Table, ground: Survey, rows: Assignment) -> float:
+    """The exact inertia of a fit that has ended; its labels are left in `rows`. Collective."""
+    rows.update(table, ground.grid, centres_of(fit))
+    return kmeans.inertia(table, centres_of(fit), rows.labels)
 
 
 def centres_of(fit: Fit) -> Floats:

@@ -35,22 +35,34 @@ def assign_each(table: Table, grid: Grid, many: Sequence[Floats], labels: Labels
 
     The labels are kept only where there is one set.
     """
-    features = table.features
-    counts = [grid.lanes * len(centres) for centres in many]
+    buffer, found = room(grid, [len(centres) for centres in many], table.features)
+    add_up(table, grid, many, found, labels)
+    table.communicator.allreduce_sum(buffer)
+    return found
+
+
+def room(grid: Grid, sizes: Sequence[int], features: int) -> tuple[Integers, list[Totals]]:
+    """Totals of 0 for so many clusters each, side by side in one buffer, to be sent at once."""
+    counts = [grid.lanes * clusters for clusters in sizes]
     buffer = np.zeros(sum(counts) * (features + 1), dtype=np.int64)
     found, at = [], 0
-    for centres, count in zip(many, counts, strict=True):
+    for clusters, count in zip(sizes, counts, strict=True):
         cut = at + count * features
-        sums = buffer[at:cut].reshape(grid.lanes, len(centres), features)
-        found.append(Totals(sums, buffer[cut : cut + count].reshape(grid.lanes, len(centres))))
+        sums = buffer[at:cut].reshape(grid.lanes, clusters, features)
+        found.append(Totals(sums, buffer[cut : cut + count].reshape(grid.lanes, clusters)))
         at = cut + count
+    return buffer, found
+
+
+def add_up(
+    table: Table, grid: Grid, many: Sequence[Floats], found: Sequence[Totals], labels: Labels | None = None
+) -> None:
+    """Label the rows of this rank, and add them to the totals of each set of centres."""
     for run in table.runs():
         points, weights = table.points[run], table.weights_of(run)
         own = np.empty(len(points), dtype=np.int32) if labels is None or len(many) > 1 else labels[run]
         for centres, totals in zip(many, found, strict=True):
             _assign(points, weights, grid, centres, own, totals)
-    table.communicator.allreduce_sum(buffer)
-    return found
 
 
 def _assign(points: NDArray[Any], weights: Floats, grid: Grid, centres: Floats, labels: Labels, totals: Totals) -> None:

@@ -32,8 +32,9 @@ WIDENED: dict[str, np.dtype[Any]] = {
 ROWS_AT_A_TIME = 2**16
 # Rows that stay in their file are read in blocks of about so many bytes, three of which are in memory.
 BLOCK_BYTES = 2**26
-# What a rank keeps for each row beside the row itself: its label, and up to two numbers while measures are taken.
-BYTES_BESIDE = 25
+# What a rank keeps for each row beside the row itself: its label, two bounds in float32, and up to two numbers
+# while measures are taken.
+BYTES_BESIDE = 33
 # A feature that holds this share of all variance alone decides what is near.
 OVERWHELMING = 0.99
 

@@ -4,8 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from hpcjobs.clustering.assignment import Assignment
 from hpcjobs.clustering.fitting import Options, first_centres, inertia_of, iterate
 from hpcjobs.clustering.oversampling import OVERSAMPLING, ROUNDS
 from hpcjobs.clustering.position import Position
@@ -65,7 +64,7 @@ def run(settings: Settings, context: Context) -> str:
             ground = survey(table, loaded.low, loaded.high, loaded.heaviest)
             given = None if settings.init in DRAWN else load_centres(settings.init, loaded.scaling, context)
             classes = None if settings.truth is None else load_classes(settings.truth, table, context)
-        labels = np.empty(len(table.points), dtype=np.int32)
+        rows = Assignment(len(table.points))
 
         while at.start < settings.restarts:
             for fit in at.fits:
@@ -74,19 +73,19 @@ def run(settings: Settings, context: Context) -> str:
                         fit.centres = first_centres(options, fit.clusters, at.start, table, ground, given)
             with context.timing.phase("iterate"):
                 while fits := [fit for fit in at.fits if fit.active(most)]:
-                    iterate(options, fits, at.start, table, ground, labels)
+                    iterate(options, fits, at.start, table, ground, rows)
                     step += 1
                     context.history.log(step, **logged(at))
                     done = at.start * most + max(fit.iteration for fit in at.fits)
                     detail = f"start {at.start + 1}/{settings.restarts}  inertia {at.fits[-1].inertia:.6g}"
                     context.progress.step(done, settings.restarts * most, detail)
                     context.step_done(step, at.state(most))
-                inertias = [inertia_of(fit, table, ground, labels) for fit in at.fits]
+                inertias = [inertia_of(fit, table, ground, rows) for fit in at.fits]
             at.finish_start(inertias, settings.restarts)
 
         context.save(step, at.state(most))
         with context.timing.phase("finish"):
-            content = finish(settings, at, loaded, ground, labels, classes, source)
+            content = finish(settings, at, loaded, ground, rows.labels, classes, source)
         found = content["/result/centres"].shape[0]
         return context.publish_result(f"k-means of {source.file.name} into {found} clusters", content)
 

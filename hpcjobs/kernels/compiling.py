@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpcjobs.kernels import convolution, kmeans, philox, pooling, quality, rows, tabular, update
+from hpcjobs.kernels import bounds, convolution, kmeans, philox, pooling, quality, rows, tabular, update
 
 
 def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
@@ -16,6 +16,27 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
         rows.digit_counts(points, np.zeros((1, 2), dtype=np.uint64), 0, np.zeros((1, 2, 256), dtype=np.int64))
     sums, masses = np.zeros((1, 2, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64)
     kmeans.assign(points, np.zeros(0), np.eye(2), one, one, 1.0, 1.0, labels, sums, masses)
+    bound = np.zeros(2, dtype=np.float32)
+    apart = np.zeros((2, 2), dtype=np.float32)
+    bounds.between(np.eye(2), 1.0, apart)
+    bounds.reassign(
+        points,
+        np.zeros(0),
+        np.eye(2),
+        one,
+        apart,
+        1.0,
+        one,
+        one,
+        1.0,
+        1.0,
+        labels,
+        bound,
+        bound.copy(),
+        sums,
+        masses,
+        1.0,
+    )
     kmeans.squared_distances(points, np.eye(2), labels, one.copy())
     for some in (points, np.eye(2)):  # rows, and the candidates of k-means||
         kmeans.narrow(some, one, one.copy())

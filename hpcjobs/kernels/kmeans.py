@@ -51,9 +51,9 @@ def moments(
     """
     for row in points:
         y = row.astype(np.float64) - shift
-        _add(y * scale, low_scale, sums[0], sums[1])
+        add(y * scale, low_scale, sums[0], sums[1])
         z = y * scale * root_scale
-        _add(z * z, low_scale, sums[2], sums[3])
+        add(z * z, low_scale, sums[2], sums[3])
 
 
 @kernel
@@ -76,15 +76,15 @@ def assign(
     to: sums (lanes, clusters, features) and masses (lanes, clusters), with 1 or 2 lanes. Returns how many
     rows the filter of a twin could not decide (0 here: this is the definition).
     """
-    squared = np.stack([_squared(points, centre) for centre in centres])  # (clusters, rows)
+    squared = np.stack([squares(points, centre) for centre in centres])  # (clusters, rows)
     labels[:] = np.argmin(squared, axis=0)  # the first of equals
     for row in range(len(points)):
         weight = weights[row] if len(weights) else 1.0
         label = labels[row]
         term = weight * (points[row].astype(np.float64) - shift) * scale
-        _add(term, low_scale, sums[0, label], sums[1, label] if len(sums) > 1 else None)
+        add(term, low_scale, sums[0, label], sums[1, label] if len(sums) > 1 else None)
         mass = np.array(weight * mass_scale)
-        _add(
+        add(
             mass,
             low_scale,
             masses[0, label : label + 1],
@@ -105,7 +105,7 @@ def squared_distances(points: NDArray[np.generic], centres: Floats, labels: Labe
 @kernel
 def narrow(points: NDArray[np.generic], centre: Floats, closest: Floats) -> None:
     """Lower `closest` (rows,), in place, to the squared distance from one more centre (features,)."""
-    np.minimum(closest, _squared(points, centre), out=closest)
+    np.minimum(closest, squares(points, centre), out=closest)
 
 
 @kernel
@@ -123,13 +123,13 @@ def potentials(
     closest (rows,). Added to, in one lane: sums (trials,).
     """
     for trial, candidate in enumerate(candidates):
-        left = np.minimum(closest, _squared(points, candidate))
+        left = np.minimum(closest, squares(points, candidate))
         if len(weights):
             left = weights * left
         sums[trial] += np.rint(left * scale).astype(np.int64).sum()
 
 
-def _squared(points: NDArray[np.generic], centre: Floats) -> Floats:
+def squares(points: NDArray[np.generic], centre: Floats) -> Floats:
     """Squared distances (rows,) to one centre (features,)."""
     total = np.zeros(len(points))
     for feature in range(points.shape[1]):
@@ -138,7 +138,7 @@ def _squared(points: NDArray[np.generic], centre: Floats) -> Floats:
     return total
 
 
-def _add(scaled: Floats, low_scale: float, high: Integers, low: Integers | None) -> None:
+def add(scaled: Floats, low_scale: float, high: Integers, low: Integers | None) -> None:
     """Add fixed-point terms (features,) to one or two lanes."""
     whole = np.rint(scaled)
     high += whole.astype(np.int64)

@@ -6,23 +6,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hpcjobs.kernels.cpu.filtering import TILE, make_filter, make_tile, nearest
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Labels = NDArray[np.int32]
 
-# Rows a tile: the scores (clusters x TILE float32) and the tile itself stay in the second-level cache.
-TILE = 512
 # Rows a strip, where rows are turned into columns; their stride is no power of two, which would fill one
 # cache set.
 STRIP = 64
 STRIDE = STRIP + 8
-# Unit roundoff of float32 and float64.
-U32 = 2.0**-24
-U64 = 2.0**-53
-# The filter bounds nothing for rows longer than this: every row is settled.
-MOST_FEATURES = 2**18
-# Differences below this have squares whose sum over the features float64 can hold.
-OVERFLOWS = 2.0**500
 
 
 @njit(cache=True, error_model="numpy")
@@ -64,129 +57,28 @@ def moments(points, shift, scale, root_scale, low_scale, sums):  # type: ignore[
 def assign(  # type: ignore[no-untyped-def]
     points, weights, centres, shift, scale, low_scale, mass_scale, labels, sums, masses
 ):
-    """Certified Lloyd assignment: a float32 GEMM proposes, a bound decides, float64 settles the rest.
-
-    With y = (x - shift) * unit and c' = (c - shift) * unit (unit a power of two that brings all of them below
-    1), the score |c'|^2 / 2 - y.c' orders the centres like the distance does. Its float32 value is off by at
-    most `slack` (Higham, "Accuracy and stability of numerical algorithms", 2nd ed., sections 3.1 and 3.5:
-    gamma_d bounds a dot product in any order of summation). A row whose two best scores lie further apart
-    than twice that is decided; for the others the centres within the bound are compared in the defined
-    arithmetic.
-    """
+    """Certified Lloyd assignment, tile by tile; see `filtering`."""
     rows, features = points.shape
     clusters = len(centres)
-    # scale brings weight * (x - shift) below low_scale, mass_scale the largest weight into its upper half
-    reach = 2.0 * (mass_scale if len(weights) else low_scale) / scale
-    unit, moved, half_norms, longest, floor = filter_centres(centres, shift, reach)
-    gamma = (features + 4) * U32 / (1.0 - (features + 4) * U32) if features <= MOST_FEATURES else np.inf
-    tile = np.zeros((TILE, features), dtype=np.float32)
-    scores = np.empty((clusters, TILE), dtype=np.float32)
-    best = np.empty(TILE, dtype=np.float32)
-    second = np.empty(TILE, dtype=np.float32)
-    nearest = np.empty(TILE, dtype=np.int32)
-    rechecked = 0
+    ready = make_filter(centres, shift, reach_of(weights, scale, low_scale, mass_scale))
+    tile = make_tile(clusters, features)
+    every = np.arange(clusters).astype(np.int32)
+    settled = 0
     for start in range(0, rows, TILE):
-        count = min(TILE, rows - start)
-        for p in range(count):
-            for f in range(features):
-                tile[p, f] = np.float32((np.float64(points[start + p, f]) - shift[f]) * unit)
-        np.dot(moved, tile.T, scores)
-        two_best(half_norms, scores, best, second, nearest)
-        for p in range(count):
-            label = nearest[p]
-            length = square_root_above(square_norm(tile[p]), features)
-            between = length + longest
-            slack = (
-                1.02 * (gamma * length * longest + U32 * longest * longest)
-                + 4 * (features + 4) * U64 * between * between
-                + floor
-            )
-            if not np.float64(second[p]) - np.float64(best[p]) > 2 * slack:
-                limit = np.float64(best[p]) + 2 * slack
-                label = settle(points[start + p], centres, half_norms, scores, p, limit)
-                rechecked += 1
-            labels[start + p] = label
-        add_rows(points, weights, start, count, shift, scale, low_scale, mass_scale, labels, sums, masses)
-    return rechecked
+        some = np.arange(start, min(start + TILE, rows))
+        settled += nearest(points, some, shift, centres, every, ready.small, ready.half_norms, ready, tile)
+        labels[start : start + len(some)] = tile.found[: len(some)]
+        add_rows(points, weights, start, len(some), shift, scale, low_scale, mass_scale, labels, sums, masses)
+    return settled
 
 
 @njit(cache=True, error_model="numpy")
-def filter_centres(centres, shift, reach):  # type: ignore[no-untyped-def]
-    """Centres for the filter: shifted, scaled below 1, in float32, with half their squared norms.
+def reach_of(weights, scale, low_scale, mass_scale):  # type: ignore[no-untyped-def]
+    """How far rows can lie from `shift` (features,).
 
-    reach (features,): no row lies further from `shift`.
-
-    Also the length of the longest, and what underflow can add to the error of a score: 2**-126 for each
-    float32 operation where denormals are flushed, and 2**-1074 / unit**2 for each square of the defined
-    arithmetic. It is infinite where squares might overflow, so that every row is settled there.
+    `scale` brings weight * (x - shift) below low_scale, mass_scale the largest weight into its upper half.
     """
-    clusters, features = centres.shape
-    largest = reach.max()
-    for f in range(features):
-        for j in range(clusters):
-            largest = max(largest, abs(centres[j, f] - shift[f]))
-    unit = 2.0 ** -math.ceil(math.log2(largest) + 1)
-    moved = np.empty((clusters, features), dtype=np.float32)
-    half_norms = np.empty(clusters, dtype=np.float32)
-    longest = 0.0
-    for j in range(clusters):
-        norm = 0.0
-        for f in range(features):
-            y = (centres[j, f] - shift[f]) * unit
-            moved[j, f] = np.float32(y)
-            norm += y * y
-        half_norms[j] = np.float32(0.5 * norm)
-        longest = max(longest, square_root_above(norm, features))
-    floor = (features + 4) * (2.0**-120 + unit * (unit * 2.0**-1074)) if largest < OVERFLOWS else np.inf
-    return unit, moved, half_norms, longest, floor
-
-
-@njit(cache=True, error_model="numpy")
-def square_root_above(norm, features):  # type: ignore[no-untyped-def]
-    """A bound of the length whose rounded square is `norm`, even where squares of float32 underflowed."""
-    return 1.01 * math.sqrt(norm + features * 2.0**-120)
-
-
-@njit(cache=True, error_model="numpy")
-def two_best(half_norms, scores, best, second, nearest):  # type: ignore[no-untyped-def]
-    """Smallest and second smallest score of each row of a tile, rows as lanes. scores (clusters, TILE)."""
-    best[:] = np.inf
-    second[:] = np.inf
-    for j in range(len(half_norms)):
-        half = half_norms[j]
-        number = np.int32(j)
-        for p in range(TILE):
-            score = half - scores[j, p]
-            leader = best[p]
-            second[p] = min(second[p], max(score, leader))
-            nearest[p] = number if score < leader else nearest[p]
-            best[p] = min(score, leader)
-
-
-@njit(cache=True, error_model="numpy")
-def settle(row, centres, half_norms, scores, p, limit):  # type: ignore[no-untyped-def]
-    """The nearest centre in the defined arithmetic among those whose score is within `limit`."""
-    winner = 0
-    least = np.inf
-    for j in range(len(centres)):
-        if not np.float64(half_norms[j] - scores[j, p]) > limit:
-            total = 0.0
-            for f in range(len(row)):
-                difference = np.float64(row[f]) - centres[j, f]
-                total += difference * difference
-            if total < least:
-                least = total
-                winner = j
-    return np.int32(winner)
-
-
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-def square_norm(row):  # type: ignore[no-untyped-def]
-    """Squared length of a float32 row; its last bits do not matter (it only enters a bound)."""
-    total = np.float32(0)
-    for f in range(len(row)):
-        total += row[f] * row[f]
-    return np.float64(total)
+    return 2.0 * (mass_scale if len(weights) else low_scale) / scale
 
 
 @njit(cache=True, error_model="numpy")
