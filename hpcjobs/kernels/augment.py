@@ -2,9 +2,9 @@
 
 **The map.** Pixel (i, j) of an output is read at the point (row, column) = (m0 i + m1 j + m2, m3 i + m4 j + m5) of its
 image. The six numbers are integers in units of 2**-32 pixel, so that points are exact on every CPU. The weights of the
-four pixels around a point are integers that add up to 2**13: their products with bytes, and the sums of these, are whole
-numbers below 2**24, so that an image of bytes gives the same bits in any order. All other arithmetic is float32, in the
-order written here.
+four pixels around a point are integers that add up to 2**13: their products with bytes, and the sums of these, are
+whole numbers below 2**24, so that an image of bytes gives the same bits in any order. All other arithmetic is float32,
+in the order written here.
 
 **Sums over an image** are float64: rows are added up position by position, then the positions from left to right.
 """
@@ -97,12 +97,14 @@ def _outside(point: Integers, size: int) -> NDArray[np.bool_]:
 
 def _wrapped(point: Integers, size: int) -> Integers:
     """The point within the image that stands for one beyond its edge."""
-    return np.where(_outside(point, size), point % max(1, (size - 1) << UNIT), point)
+    folded: Integers = point % max(1, (size - 1) << UNIT)
+    return np.where(_outside(point, size), folded, point)
 
 
 def _fraction(point: Integers) -> Integers:
     """How far a point lies behind its pixel, in [0, 2**13)."""
-    return (point >> (UNIT - WEIGHT)) & (2**WEIGHT - 1)
+    bits: Integers = (point >> (UNIT - WEIGHT)) & (2**WEIGHT - 1)
+    return bits
 
 
 def _index(pixel: Integers, size: int, fill: int) -> Integers:
