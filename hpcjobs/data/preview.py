@@ -1,6 +1,5 @@
 """A look at a data set: a contact sheet of image rows, or the distribution of each feature of a table."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.choosing import shown
+from hpcjobs.data.imageshape import image_shape
 from hpcjobs.data.lookup import locate_samples
 from hpcjobs.data.pictures import contact_sheet, histograms
 from hpcjobs.data.publish import publish_bytes
@@ -21,7 +21,6 @@ MOST_IMAGES = 24
 MOST_FEATURES = 12
 # A table is looked at in so many runs of rows, spread evenly: few large reads show as much as many small ones.
 RUNS, RUN_ROWS = 20, 1000
-CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def preview(
     outside = [row for row in rows if not 0 <= row < samples.rows]
     if outside:
         raise SettingsError(f"--rows {outside[0]}: {samples.file} has rows 0 to {samples.rows - 1}")
-    size = _image_shape(samples, column, shape)
+    size = image_shape(str(samples.file), column.shape[1:], shape)
     if size is None:
         if rows:
             raise SettingsError("--rows shows images; name their --shape HxW, or leave --rows out for a table")
@@ -65,28 +64,6 @@ def preview(
         text = f"{len(picked)} of {samples.rows} images of {' x '.join(map(str, size))} {column.dtype}{scale}"
     publish_bytes(out, content)
     return PreviewReport(out, text)
-
-
-def _image_shape(samples: Samples, column: Column, shape: str | None) -> tuple[int, ...] | None:
-    """Height, width and perhaps channels of a row; None for a table."""
-    held = column.shape[1:]
-    if shape is not None:
-        parts = tuple(int(part) for part in re.split("x", shape)) if re.fullmatch(r"\d+x\d+(x[134])?", shape) else ()
-        if not parts or 0 in parts:
-            raise SettingsError(f"--shape {shape!r}: expected HxW or HxWxC, such as 28x28 or 32x32x3")
-        if int(np.prod(parts)) != int(np.prod(held)):
-            raise SettingsError(
-                f"--shape {shape}: {np.prod(parts)} values; a row of {samples.file} has {np.prod(held)}"
-            )
-        return parts
-    if len(held) < 2:
-        return None
-    if len(held) > 3 or (len(held) == 3 and held[2] not in CHANNELS):
-        raise DataError(
-            f"{samples.file}: a row has shape {held}; expected an image, height x width or height x width x 1, 3 or 4 "
-            "channels; name its --shape HxWxC"
-        )
-    return held
 
 
 def _rows(column: Column, picked: list[int]) -> NDArray[Any]:
