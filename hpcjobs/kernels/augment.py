@@ -20,6 +20,7 @@ Integers = NDArray[np.int64]
 
 UNIT = 32  # bits of a pixel in a map
 WEIGHT = 13  # bits of a weight
+FILLS = ("nearest", "constant", "reflect", "wrap")
 NEAREST, CONSTANT, REFLECT, WRAP = range(4)
 # How much of each channel is in grey (ITU-R BT.601); an image of one channel is grey already.
 GREY = (0.299, 0.587, 0.114)

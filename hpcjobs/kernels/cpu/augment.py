@@ -15,11 +15,14 @@ RED, GREEN, BLUE = (np.float32(part) for part in GREY)
 
 
 def warp(images, maps, fill, value, scale, shift, out):  # type: ignore[no-untyped-def]
+    if len(images) == 0:
+        return
     # As tuples, so that the number of channels is known to the compiler.
-    channels = tuple(np.float32(one) for one in scale), tuple(np.float32(one) for one in shift)
-    packed = images.dtype == np.uint8 and images.shape[3] <= LANES
-    _warp(images.reshape(len(images), -1), images.shape[1], images.shape[2], maps, fill, np.float32(value), *channels,
-          packed, out.reshape(len(out), -1), out.shape[1], out.shape[2])  # fmt: skip
+    scale, shift = tuple(np.float32(one) for one in scale), tuple(np.float32(one) for one in shift)
+    (count, height, width, channels), (rows, columns) = images.shape, out.shape[1:3]
+    packed = images.dtype == np.uint8 and channels <= LANES
+    lines, results = images.reshape(count, -1), out.reshape(count, -1)
+    _warp(lines, height, width, maps, fill, np.float32(value), scale, shift, packed, results, rows, columns)
 
 
 @njit(cache=True, error_model="numpy")

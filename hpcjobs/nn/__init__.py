@@ -1,0 +1,1 @@
+"""The mathematics of neural networks: plain functions of arrays."""
