@@ -23,6 +23,7 @@ import msgspec
 
 from hpcjobs.errors import SettingsError, nearest
 
+T = typing.TypeVar("T", bound=msgspec.Struct)
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
 SPAN = re.compile(r"(\d+):(\d+)(?::([1-9]\d*))?", re.ASCII)
@@ -104,7 +105,7 @@ def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, An
     return settings(**{name: _checked(*found, declared[name]) for name, found in given.items()})
 
 
-def table(settings: type[msgspec.Struct], value: Any, base: Path, origin: str) -> msgspec.Struct:
+def table(settings: type[T], value: Any, base: Path, origin: str) -> T:
     """Settings that are one field of others: a table, or `KEY=VALUE,...` where a KEY alone says true."""
     written = isinstance(value, str)
     if written:

@@ -1,6 +1,6 @@
 """A look at a data set: a contact sheet of image rows, or the distribution of each feature of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hpcjobs.data.table import refuse_existing
 from hpcjobs.errors import DataError, SettingsError
 
 MOST_IMAGES = 24
+MOST_CHANGED = 4  # each of them in several versions
 MOST_FEATURES = 12
 # A table is looked at in so many runs of rows, spread evenly: few large reads show as much as many small ones.
 RUNS, RUN_ROWS = 20, 1000
@@ -34,10 +35,23 @@ class PreviewReport:
         return f"{self.out}: {self.text}"
 
 
+# Several versions of some images: (n, height, width, channels) and their rows (n,) to what each is called, and shows.
+Versions = Callable[[NDArray[Any], NDArray[np.int64]], Mapping[str, NDArray[Any]]]
+
+
 def preview(
-    source: str, out: Path, rows: Sequence[int] = (), shape: str | None = None, *, force: bool = False
+    source: str,
+    out: Path,
+    rows: Sequence[int] = (),
+    shape: str | None = None,
+    *,
+    versions: Versions | None = None,
+    force: bool = False,
 ) -> PreviewReport:
-    """Write a PNG of some rows of `/data/x`: `rows`, else evenly spread ones; `shape` (HxW) makes flat rows images."""
+    """Write a PNG of some rows of `/data/x`: `rows`, else evenly spread ones; `shape` (HxW) makes flat rows images.
+
+    With `versions` the sheet has a line for each image.
+    """
     if out.suffix.lower() != ".png":
         raise SettingsError(f"{out}: unknown kind of picture {out.suffix!r}; expected .png")
     refuse_existing(out, force)
@@ -50,6 +64,8 @@ def preview(
         raise SettingsError(f"--rows {outside[0]}: {samples.file} has rows 0 to {samples.rows - 1}")
     size = image_shape(str(samples.file), column.shape[1:], shape)
     if size is None:
+        if versions:
+            raise SettingsError(f"--augment is for images; {samples.file} holds a table, name their --shape HxWxC")
         if rows:
             raise SettingsError("--rows shows images; name their --shape HxW, or leave --rows out for a table")
         values = _spread(column)
@@ -57,13 +73,28 @@ def preview(
         features = int(np.prod(column.shape[1:]))
         text = f"{values.shape[1]} of {features} features in {len(values)} of {samples.rows} rows"
     else:
-        picked = list(rows) or [index * samples.rows // MOST_IMAGES for index in range(MOST_IMAGES)]
+        most = MOST_CHANGED if versions else MOST_IMAGES
+        picked = list(rows) or [index * samples.rows // most for index in range(most)]
         picked = list(dict.fromkeys(picked))
         images = _rows(column, picked).reshape(len(picked), *size)
-        content, scale = contact_sheet(images, _captions(samples, picked))
+        captions = _captions(samples, picked)
+        if versions:
+            images, captions = _changed(versions, images, captions, picked)
+        content, scale = contact_sheet(images, captions)
         text = f"{len(picked)} of {samples.rows} images of {' x '.join(map(str, size))} {column.dtype}{scale}"
     publish_bytes(out, content)
     return PreviewReport(out, text)
+
+
+def _changed(
+    versions: Versions, images: NDArray[Any], captions: list[str], picked: list[int]
+) -> tuple[NDArray[Any], list[str]]:
+    """Each image (n, height, width[, channels]) in all its versions, side by side, and what stands below them."""
+    given = images if images.ndim == 4 else images[..., np.newaxis]
+    found = versions(given, np.array(picked))
+    told = [f"{caption}, {name}" if name else caption for caption in captions for name in found]
+    side_by_side = np.stack(list(found.values()), axis=1)  # (n, versions, height, width, channels)
+    return side_by_side.reshape(-1, *side_by_side.shape[2:]), told
 
 
 def _rows(column: Column, picked: list[int]) -> NDArray[Any]:

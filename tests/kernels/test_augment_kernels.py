@@ -5,6 +5,9 @@ import pytest
 from scipy import ndimage
 
 from hpcjobs.kernels import augment as kernels
+from hpcjobs.kernels.compiling import compile_augment
+from hpcjobs.nn.augment import Preparation
+from hpcjobs.nn.augmentation import Augmentation
 
 FILLS = {kernels.NEAREST: "nearest", kernels.CONSTANT: "constant", kernels.REFLECT: "reflect", kernels.WRAP: "wrap"}
 SHAPES = [(1, 1, 1), (1, 9, 3), (9, 1, 1), (17, 23, 3), (23, 17, 4), (8, 8, 1), (2, 2, 3)]
@@ -84,3 +87,16 @@ def test_standardised_images_have_mean_0_and_deviation_1(shape: tuple[int, ...])
     wide = given.astype(np.float64)
     oracle = wide - wide.mean(axis=(1, 2, 3), keepdims=True)
     np.testing.assert_allclose(found, oracle / (oracle.std(axis=(1, 2, 3), keepdims=True) + 1e-6), atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_every_image_kernel_is_compiled_before_the_work_begins(dtype: str, channels: int) -> None:
+    from hpcjobs.kernels.cpu import augment as twins
+
+    compile_augment(np.dtype(dtype), channels)
+    compiled = [len(twin.signatures) for twin in (twins._warp, twins.colour, twins.standardise)]
+    images = np.zeros((2, 5, 4, channels), dtype="uint8" if dtype == "uint8" else "float32")
+    prepare = Preparation(Augmentation(rotation=3, contrast=0.2, standardise="sample"), (5, 4, channels))
+    prepare(images, np.zeros(2), np.arange(2), 0)
+    assert [len(twin.signatures) for twin in (twins._warp, twins.colour, twins.standardise)] == compiled

@@ -45,9 +45,8 @@ def _warp(images, height, width, maps, fill, value, scale, shift, packed, out, r
                 places[0, j], places[1, j] = place, place + np.uint64(1)
                 places[2, j], places[3, j] = place + np.uint64(width), place + np.uint64(width + 1)
                 _weigh(r, c, weights, j)
-            for j in range(first):
-                _beyond(row + m1 * j, column + m4 * j, height, width, fill, places, weights, j)
-            for j in range(last, columns):
+            for other in range(columns - (last - first)):
+                j = other if other < first else other + last - first
                 _beyond(row + m1 * j, column + m4 * j, height, width, fill, places, weights, j)
             result = out[p, i * columns * channels : (i + 1) * columns * channels]
             if packed:
@@ -70,7 +69,7 @@ def _pack(image, channels, pixels):  # type: ignore[no-untyped-def]
         pixels[place] = lanes
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _weigh(row, column, weights, j):  # type: ignore[no-untyped-def]
     right, down = (column >> (UNIT - WEIGHT)) & (ONE - 1), (row >> (UNIT - WEIGHT)) & (ONE - 1)
     corner = down * right >> WEIGHT
@@ -121,7 +120,7 @@ def _blend(image, places, weights, scale, shift, result):  # type: ignore[no-unt
             result[np.uint64(j * channels + channel)] = (above + below) * PART * scale[channel] + shift[channel]
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _within(start, step, size, first, last):  # type: ignore[no-untyped-def]
     """The part of `first` to `last` where start + step * j lies on a pixel that has a next one."""
     most = ((size - 1) << UNIT) - 1
@@ -135,18 +134,18 @@ def _within(start, step, size, first, last):  # type: ignore[no-untyped-def]
     return first, max(first, min(last, high))
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _outside(row, column, height, width):  # type: ignore[no-untyped-def]
     return row < 0 or row > (height - 1) << UNIT or column < 0 or column > (width - 1) << UNIT
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _wrapped(point, size):  # type: ignore[no-untyped-def]
     most = (size - 1) << UNIT
     return point if 0 <= point <= most else point % max(1, most)
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _index(pixel, size, fill):  # type: ignore[no-untyped-def]
     if fill == REFLECT and not 0 <= pixel < size:
         folded = pixel % (2 * size)
