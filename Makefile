@@ -55,6 +55,7 @@ accept: .venv/test
 bench: .venv/test
 	$(CLEAN) $(BIN)/python benchmarks/kmeans.py
 	$(CLEAN) $(BIN)/python benchmarks/slab.py
+	$(CLEAN) $(BIN)/python benchmarks/augment.py
 
 .venv/local: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[local]'

@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from clustering.threads_comm import on_ranks
 
 from hpcjobs.data.batches import Loader, hold
 from hpcjobs.data.labels import locate_images
@@ -119,6 +120,11 @@ def test_an_image_with_nan_is_named(tmp_path: Path, held: bool) -> None:
         with loader(source, Order(ROWS, 24, 4, 9, pad=True), held=held) as found:
             for step in range(9):
                 batch(found, 0, step)
+
+
+def test_ranks_agree_on_what_is_held(source: Source) -> None:
+    held = on_ranks(3, lambda communicator: hold(source, communicator))
+    assert all(np.array_equal(rows, held[0]) for rows in held)
 
 
 def test_a_thread_reads_the_next_pool_meanwhile(source: Source) -> None:
