@@ -174,6 +174,10 @@ def differences(old: dict[str, Any], new: dict[str, Any], settings: type[msgspec
             continue
         if extra.get("extendable") and before is not None and after is not None and after > before:
             continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            keys = [key for key in before | after if before.get(key) != after.get(key)]
+            found += [f"{flag(name)}: {key.replace('_', '-')}: {before.get(key)} -> {after.get(key)}" for key in keys]
+            continue
         found.append(f"{flag(name)}: {before} -> {after}")
     return found
 

@@ -189,3 +189,9 @@ def test_the_help_tells_how_a_table_is_written() -> None:
     add_flags(parser, fields(Outer))
     assert "--inner KEY=VALUE,..." in parser.format_help()
     assert parser.parse_args(["--inner", "flip"]).inner == "flip"
+
+
+def test_tables_differ_by_their_keys() -> None:
+    old, new = (msgspec.to_builtins(Outer(inner=Inner(turn=turn, zoom_range=turn / 10))) for turn in (1.0, 2.0))
+    assert differences(old, new, Outer) == ["--inner: turn: 1.0 -> 2.0", "--inner: zoom-range: 0.1 -> 0.2"]
+    assert differences(old, old, Outer) == []
