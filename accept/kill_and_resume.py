@@ -73,7 +73,8 @@ def main() -> int:
         subprocess.run([*run, "killed", "--help"], cwd=work, check=True, stdout=subprocess.DEVNULL)
         for kill in range(1, given.kills + 1):
             before = newest(folder)
-            command = [*COMMAND, "resume", "killed", "-n", "3"] if kill > 1 else [*run, "killed", "-n", "3"]
+            made = (folder / "settings.json").exists()  # the first kills may come before the folder
+            command = [*COMMAND, "resume", "killed", "-n", "3"] if made else [*run, "killed", "-n", "3"]
             process = subprocess.Popen(command, cwd=work, stderr=subprocess.PIPE, text=True)
             moment = draw.uniform(0.05, 4.0)
             time.sleep(moment)

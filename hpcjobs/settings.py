@@ -26,7 +26,7 @@ from hpcjobs.errors import SettingsError, nearest
 T = typing.TypeVar("T", bound=msgspec.Struct)
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
-SPAN = re.compile(r"(\d+):(\d+)(?::([1-9]\d*))?", re.ASCII)
+SPAN = re.compile(r"(\d{1,18}):(\d{1,18})(?::([1-9]\d{0,17}))?", re.ASCII)
 WORDS = {"true": True, "false": False}  # in the text of a table
 LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
 
@@ -43,7 +43,8 @@ def setting(
 ) -> msgspec.Meta:
     """What a field is for and what it accepts.
 
-    `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`);
+    `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`), and
+    `kind="table"` what has no flag, but stands in TOML or comes from Python;
     `extendable` may grow when a run is resumed; `volatile` does not change the result, so it may differ freely;
     `span`: the bounds of a whole number in place of which FIRST:END or FIRST:END:STEP may name several, as a range.
     """
@@ -71,10 +72,12 @@ def fields(settings: type[msgspec.Struct]) -> dict[str, Field]:
 def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field]) -> None:
     """Declare flags for some `fields`. Values stay text here; `build` turns them into numbers."""
     for name, (kind, meta, default) in declared.items():
+        if (meta.extra or {}).get("kind") == "table":
+            continue
         usual = "required" if default is msgspec.NODEFAULT else f"default: {default}"
         text = meta.description or name
         help_text = (text if default is None or default is False else f"{text} ({usual})").replace("%", "%%")
-        if kind is bool:
+        if bool in _alternatives(kind):
             parser.add_argument(
                 flag(name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text
             )

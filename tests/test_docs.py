@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import clean_environment
@@ -57,18 +58,54 @@ def test_every_make_target_that_the_readme_names_is_run_by_ci() -> None:
     assert all(command in script for command in named)
 
 
-def test_the_k_means_page_lists_every_setting() -> None:
-    from hpcjobs.jobs.kmeans import Settings
+@pytest.mark.parametrize("name", ["kmeans", "cnn", "qlearning"])
+def test_the_page_of_a_job_lists_every_flag(name: str) -> None:
+    from hpcjobs.jobs import find
     from hpcjobs.settings import fields, flag
 
-    page = (ROOT / "docs" / "kmeans.md").read_text()
+    page = (ROOT / "docs" / f"{name}.md").read_text()
     listed = set(re.findall(r"^\| `(--[a-z-]+)`(?:, `(--[a-z-]+)`)? \|", page, re.MULTILINE))
-    assert {name for names in listed for name in names if name} == {flag(name) for name in fields(Settings)}
+    flags = {flag(key) for key, (_, meta, _) in fields(find(name).Settings).items() if meta.extra["kind"] != "table"}
+    assert {flag for flags in listed for flag in flags if flag} == flags
 
 
-def test_the_example_toml_is_accepted_as_it_stands(tmp_path: Path) -> None:
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "kmeans.toml": {"clusters": 10, "restarts": 10, "tolerance": 0.0},
+    "choose-clusters.toml": {
+        "clusters": "2:21", "init": "k-means-parallel", "scale": "standard", "outliers": "1%",
+    },
+}  # fmt: skip
+
+
+def test_every_example_is_named_here_and_in_its_readme() -> None:
+    readme = (ROOT / "examples" / "README.md").read_text()
+    named = [*EXAMPLES, "cnn-digits.toml", "qlearning-frozenlake.toml"]
+    assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(named)
+    assert all(f"`{name}`" in readme for name in named)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_toml_is_accepted_as_it_stands(name: str) -> None:
     from hpcjobs.jobs.kmeans import Settings
     from hpcjobs.settings import build
 
-    built = build(Settings, ROOT / "examples" / "kmeans.toml", {"data": "digits.h5"})
-    assert built == Settings(data=str(Path.cwd() / "digits.h5"), clusters=10, restarts=10, tolerance=0.0, seed=1)
+    built = build(Settings, ROOT / "examples" / name, {"data": "digits.h5"})
+    assert built == Settings(data=str(Path.cwd() / "digits.h5"), seed=1, **EXAMPLES[name])
+
+
+def test_the_network_of_the_example_toml_is_accepted_as_it_stands() -> None:
+    from hpcjobs.jobs.cnn import Settings
+    from hpcjobs.nn.declared import parse
+    from hpcjobs.nn.network import build as lay_out
+    from hpcjobs.settings import build
+
+    built = build(Settings, ROOT / "examples" / "cnn-digits.toml", {"data": "digits.h5"})
+    assert isinstance(built, Settings)
+    assert lay_out(parse(built.layers), (8, 8, 1)).gives == (10,)
+
+
+def test_the_q_learning_example_is_accepted_as_it_stands() -> None:
+    from hpcjobs.jobs.qlearning import Settings, check
+    from hpcjobs.settings import build
+
+    check(build(Settings, ROOT / "examples" / "qlearning-frozenlake.toml", {}))  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     path = Path(given.what)
     story = tell(path) if path.is_file() else tell_run(RunFolder(find(given.what)))
     if given.json:
-        print(json.dumps(story, indent=2))
+        print(json.dumps(_strict(story), indent=2))
     else:
         width = None if sys.stdout.isatty() else 1000  # paths in a pipe stay whole
         print_story(story, Console(highlight=False, markup=False, width=width))
@@ -68,6 +68,15 @@ def print_story(story: dict[str, Any], console: Console) -> None:
                 str(number), str(told["ranks"]), str(told["nodes"]), steps, told["started"], told["reason"]
             )
         console.print(attempts)
+
+
+def _strict(value: Any) -> Any:
+    """The same with null for what is no finite number: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def described(story: dict[str, Any]) -> dict[str, str]:

@@ -60,15 +60,17 @@ def iterate(options: Options, fits: Sequence[Fit], start: int, table: Table, gro
 
 def _iterate_batch(options: Options, fits: Sequence[Fit], start: int, table: Table, ground: Survey) -> None:
     batch = minibatch.draw(table, options.batch_size, options.seed, start, fits[0].iteration)
+    _, used = table.place()
     labels = np.empty(len(batch.points), dtype=np.int32)
     for fit in fits:
         centres = centres_of(fit)
         totals = kmeans.assign(batch, ground.grid, centres, labels)
-        fit.inertia = kmeans.inertia(batch, centres, labels) * (table.rows / batch.rows)
+        fit.inertia = kmeans.inertia(batch, centres, labels) * (used / batch.rows)
         seen = np.zeros(fit.clusters) if fit.seen is None else fit.seen
         moved, fit.seen = minibatch.move(ground.grid, totals, centres, seen)
         _step_to(options, fit, moved)
-        fit.smooth = minibatch.smooth(fit.smooth, fit.shift, batch.rows, table.rows)
+        if totals.masses.any():  # else no row of the batch has weight
+            fit.smooth = minibatch.smooth(fit.smooth, fit.shift, batch.rows, used)
         fit.converged = fit.smooth <= options.tolerance * ground.mean_variance
 
 

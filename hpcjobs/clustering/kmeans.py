@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hpcjobs.clustering.exact import Grid, exact_sum, runs
 from hpcjobs.clustering.table import Survey, Table
+from hpcjobs.data.streaming import take
 from hpcjobs.kernels import kmeans as kernels
 
 Floats = NDArray[np.float64]
@@ -152,10 +153,10 @@ def _farthest(table: Table, centres: Floats, labels: Labels, count: int) -> list
 
 def _one_row(table: Table, grid: Grid, row: int) -> Totals:
     """The totals of one row alone, in one cluster."""
-    run = slice(row, row + 1)
     alone = Totals(np.zeros((grid.lanes, 1, table.features), dtype=np.int64), np.zeros((grid.lanes, 1), dtype=np.int64))
     anywhere, label = np.zeros((1, table.features)), np.zeros(1, dtype=np.int32)
-    _assign(table.points[run], table.weights_of(run), grid, anywhere, label, alone)
+    points = take(table.points, np.array([row]))
+    _assign(points, table.weights_of(slice(row, row + 1)), grid, anywhere, label, alone)
     return alone
 
 

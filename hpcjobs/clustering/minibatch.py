@@ -13,16 +13,16 @@ Floats = NDArray[np.float64]
 
 
 def draw(table: Table, size: int, seed: int, start: int, step: int) -> Table:
-    """The batch of one step of one start: `size` rows drawn with replacement, the same ones on any number of ranks.
+    """The batch of one step of one start: rows drawn with replacement, the same ones on any number of ranks.
 
-    Each rank holds those that are its own; a row that was left out is passed over.
+    Drawn are `size` of the rows that were not left out, or as many as these are; each rank holds those that are its
+    own. Collective.
     """
+    before, used = table.place()
+    size = min(size, used)
     luck = uniforms(seed, "k-means batch", start, step * size, (step + 1) * size)
-    rows = np.sort((luck * table.rows).astype(np.int64)) - table.start
-    rows = rows[(rows >= 0) & (rows < table.dealt)]
-    if table.kept is not None:
-        places = np.searchsorted(table.kept, rows)
-        rows = places[(places < len(table.kept)) & (np.append(table.kept, -1)[places] == rows)]
+    rows = np.sort((luck * used).astype(np.int64)) - before
+    rows = rows[(rows >= 0) & (rows < len(table.points))]
     weights = table.weights[rows] if len(table.weights) else table.weights
     return Table(take(table.points, rows), weights, 0, size, table.communicator, len(rows))
 

@@ -14,8 +14,7 @@ Floats = NDArray[np.float64]
 def farthest(table: Table, distances: Floats, count: int) -> NDArray[np.uint8]:
     """1 for the `count` rows (local rows,) of largest distance over all ranks, of equals the first ones. Collective."""
     comm = table.communicator
-    lengths = comm.allgather(np.array([len(distances)], dtype=np.int64))[:, 0]
-    rows = int(lengths.sum())
+    _, rows = table.place()
     found = np.zeros(len(distances), dtype=np.uint8)
     if count == 0:
         return found

@@ -58,10 +58,12 @@ def _narrow(table: Table, grid: Grid, fresh: Floats, closest: Floats) -> None:
 
 def _draw(table: Table, masses: Masses, wanted: int, seed: int, turn: int) -> list[tuple[int, int]]:
     """The rows drawn, each by itself, as rank and local row, in the order of the rows. Collective."""
-    luck = uniforms(seed, "k-means||", turn, table.start, table.start + table.dealt)
-    if table.kept is not None:
-        luck = luck[table.kept]
-    chances = masses.local() * (wanted / masses.total)
-    mine = np.flatnonzero(luck < chances)
-    every = table.communicator.allgather_object([int(row) for row in mine])
+    share = wanted / masses.total
+    mine: list[int] = []
+    for start, block in masses.blocks():
+        rows = np.arange(start, start + len(block)) if table.kept is None else table.kept[start : start + len(block)]
+        first = int(rows[0])
+        luck = uniforms(seed, "k-means||", turn, table.start + first, table.start + int(rows[-1]) + 1)
+        mine += (start + np.flatnonzero(luck[rows - first] < block * share)).tolist()
+    every = table.communicator.allgather_object(mine)
     return [(rank, row) for rank, rows in enumerate(every) for row in rows]

@@ -80,7 +80,7 @@ class Position:
             numbers |= {f"k{fit.clusters}_fit_{key}": value for key, value in own.items()}
         for count, best in self.best.items():
             numbers |= {f"k{count}_best_{key}": value for key, value in vars(best).items()}
-        return {name: np.asarray(np.asarray(value) + 0) for name, value in numbers.items()}
+        return {name: np.array(int(value) if isinstance(value, bool) else value) for name, value in numbers.items()}
 
     def finish_start(self, inertias: Sequence[float], restarts: int) -> None:
         """Keep each fit that is better than those of the starts before (the first of equals), and turn to the next."""

@@ -1,12 +1,14 @@
 """Starting centres: drawn from exact integer masses, so the same rows are drawn on any number of ranks."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.clustering.exact import Column, power_below, spare_bits
 from hpcjobs.clustering.table import Table
+from hpcjobs.data.streaming import take
 from hpcjobs.kernels import kmeans as kernels
 from hpcjobs.parallel.communicator import Communicator
 from hpcjobs.parallel.randomness import Stream
@@ -43,9 +45,9 @@ class Masses:
         row, _ = _passes(self._masses(block), target)
         return rank, block * self._column.block + row
 
-    def local(self) -> Integers:
-        """The masses of this rank's rows (local rows,)."""
-        return np.concatenate([self._masses(block) for block in range(len(self._blocks))] or [self._blocks])
+    def blocks(self) -> Iterator[tuple[int, Integers]]:
+        """The masses of this rank's rows, a block at a time, each with the number of its first row."""
+        return ((block * self._column.block, self._masses(block)) for block in range(len(self._blocks)))
 
     def remove(self, rank: int, local: int) -> None:
         """Take a drawn row out. Collective: its mass is told to all."""
@@ -79,9 +81,8 @@ def _passes(masses: Integers, target: int) -> tuple[int, int]:
 def fetch(table: Table, found: list[tuple[int, int]]) -> Floats:
     """The drawn rows (draws, features) as float64, on every rank. Exact: bit patterns added to zeros."""
     rows = np.zeros((len(found), table.features))
-    for draw, (rank, local) in enumerate(found):
-        if rank == table.communicator.rank:
-            rows[draw] = table.points[local : local + 1][0]
+    mine = [draw for draw, (rank, _) in enumerate(found) if rank == table.communicator.rank]
+    rows[mine] = take(table.points, np.array([found[draw][1] for draw in mine], dtype=np.int64))
     table.communicator.allreduce_sum(rows.view(np.int64))
     return rows
 

@@ -50,6 +50,12 @@ class Table:
         block = self.points.block if isinstance(self.points, Streamed) else max(1, len(self.points))
         return runs(len(self.points), block)
 
+    def place(self) -> tuple[int, int]:
+        """How many rows the ranks before this one hold, and all of them, without those left out. Collective."""
+        comm = self.communicator
+        lengths = comm.allgather(np.array([len(self.points)], dtype=np.int64))[:, 0]
+        return int(lengths[: comm.rank].sum()), int(lengths.sum())
+
     def weights_of(self, run: slice) -> Floats:
         """The weights of a run of rows; none where every row weighs 1."""
         return self.weights[run] if len(self.weights) else self.weights
@@ -100,11 +106,10 @@ class Survey:
 
 def count_used(table: Table) -> int:
     """How many rows there are over all ranks without those left out. Collective."""
-    used = np.array([len(table.points)], dtype=np.int64)
-    table.communicator.allreduce_sum(used)
-    if used[0] == 0:
+    _, used = table.place()
+    if used == 0:
         raise DataError("no row is left after leaving out those with missing values")
-    return int(used[0])
+    return used
 
 
 def spread(table: Table, low: Floats, high: Floats, used: int) -> Spread:
@@ -125,7 +130,8 @@ def spread_of(
         kernels.moments(points, plain.shift, plain.scale, root_scale, plain.low_scale, sums)
     communicator.allreduce_sum(sums)
     mean = (sums[0] + sums[1] / plain.low_scale) / plain.scale / used
-    square = (sums[2] + sums[3] / plain.low_scale) / (plain.scale * root_scale) ** 2
+    root = plain.scale * root_scale  # whose own square may overflow
+    square = (sums[2] + sums[3] / plain.low_scale) / root / root
     return Spread(plain.shift + mean, np.maximum(square / used - mean * mean, 0.0))
 
 

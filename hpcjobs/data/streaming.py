@@ -62,14 +62,16 @@ class Streamed:
 
     def take(self, indices: NDArray[np.int64]) -> Array:
         """Some rows, in that order, each read by itself."""
-        rows = [self._read(int(index), int(index) + 1) for index in indices]
-        return np.concatenate(rows) if rows else np.empty((0, *self.shape[1:]), dtype=self.dtype)
+        rows = np.empty((len(indices), *self.shape[1:]), dtype=self.dtype)
+        for row, index in zip(rows, indices.tolist(), strict=True):
+            row[...] = self._pool.submit(self._read, index, index + 1).result()[0]  # one thread has the file
+        return rows
 
     def only(self, kept: NDArray[np.int64]) -> "Streamed":
         """Some of these rows, named in ascending order; takes the place of this one."""
         self.close()
-        start = self._kept[0] if len(self._kept) else 0
-        return Streamed(self._reader.source, kept + start, self.block, self._convert, self.dtype)
+        kept = kept + self._kept.start if isinstance(self._kept, range) else self._kept[kept]
+        return Streamed(self._reader.source, kept, self.block, self._convert, self.dtype)
 
     def then(self, convert: "Conversion") -> "Streamed":
         """The same rows, converted once more; takes the place of this one."""
@@ -110,16 +112,25 @@ class Streamed:
 
     def _read(self, start: int, stop: int) -> Array:
         """Rows `start` to `stop`, as they are meant."""
-        if isinstance(self._kept, range):
-            first, last = self._kept[start], self._kept[stop - 1] + 1
-        else:
-            first, last = int(self._kept[start]), int(self._kept[stop - 1]) + 1
+        kept = self._kept[start:stop]
+        first, last = int(kept[0]), int(kept[-1]) + 1
+        if isinstance(kept, range) or last - first == len(kept):
+            return self._convert(self._raw(first, last))
+        rows, done = np.empty((len(kept), *self.shape[1:]), dtype=self.dtype), 0
+        for place in range(first, last, self.block):  # few of many rows may be kept: never more than a block at a time
+            stop = min(place + self.block, last)
+            wanted = kept[done : np.searchsorted(kept, stop)]
+            if len(wanted):
+                rows[done : done + len(wanted)] = self._convert(self._raw(place, stop)[wanted - place])
+                done += len(wanted)
+        return rows
+
+    def _raw(self, first: int, last: int) -> Array:
+        """Rows of the source as they lie in the file."""
         source = self._reader.source
         rows = np.empty((last - first, *source.shape[1:]), dtype=source.dtype)
         self._reader.read(first, rows)
-        if len(rows) > stop - start:
-            rows = rows[self._kept[start:stop] - first]  # type: ignore[operator]
-        return self._convert(rows)
+        return rows
 
 
 def take(points: "Array | Streamed", indices: NDArray[np.int64]) -> Array:

@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.clustering.agreement import Classes, number_classes
 from hpcjobs.clustering.exact import LARGEST
 from hpcjobs.clustering.scaling import Scaling
+from hpcjobs.clustering.table import Table
 from hpcjobs.data.slab import read_slab, refuse_rows
 from hpcjobs.data.source import find_source
 from hpcjobs.errors import SettingsError
@@ -14,8 +16,11 @@ from hpcjobs.runs.context import Context
 Floats = NDArray[np.float64]
 
 
-def load_weights(name: str | None, context: Context) -> tuple[Floats, float | None]:
-    """This rank's weights (local rows,) and the largest of all ranks; (0,) and None without any."""
+def load_weights(name: str | None, kept: NDArray[np.int64] | None, context: Context) -> tuple[Floats, float | None]:
+    """The weights of this rank's `kept` rows (local rows,), of all for None, and the largest of all ranks.
+
+    (0,) and None where no weights are given. Collective.
+    """
     if name is None:
         return np.zeros(0), None
     comm = context.communicator
@@ -25,10 +30,13 @@ def load_weights(name: str | None, context: Context) -> tuple[Floats, float | No
     weights = slab.rows.astype(np.float64)
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0))) + slab.start
     refuse_rows(source, wrong, "a weight that is negative, NaN or infinite", "mend them", comm)
+    if kept is not None:
+        weights = weights[kept]
     heaviest = np.array([weights.max(initial=0.0)])
     comm.allreduce_max(heaviest)
     if heaviest[0] == 0:
-        raise SettingsError(f"--weights {source}: every weight is 0; at least one must be positive")
+        left_out = "" if kept is None else " of the rows that are not left out"
+        raise SettingsError(f"--weights {source}: every weight{left_out} is 0; at least one must be positive")
     return weights, float(heaviest[0])
 
 
@@ -45,13 +53,19 @@ def load_centres(name: str, scaling: Scaling, context: Context) -> Floats:
     return scaling(centres)
 
 
-def load_classes(name: str, dealt: int, context: Context) -> NDArray[np.int64]:
-    """The known class (dealt rows,) of each row, as integers."""
-    source = find_source(name, 1, context.communicator)
-    slab = read_slab(source, context.communicator)
+def load_classes(name: str, table: Table, context: Context) -> Classes:
+    """The known class of each row of a table that is used. Collective."""
+    comm = context.communicator
+    source = find_source(name, 1, comm)
+    slab = read_slab(source, comm)
     context.use_input(source, slab.digest)
-    assert len(slab.rows) == dealt
-    whole = slab.rows.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # of NaN
+        whole = slab.rows.astype(np.int64)
     wrong = np.flatnonzero(whole != slab.rows) + slab.start
-    refuse_rows(source, wrong, "a class that is no whole number", "number the classes", context.communicator)
-    return whole
+    refuse_rows(source, wrong, "a class that is no whole number", "number the classes", comm)
+    classes = number_classes(whole if table.kept is None else whole[table.kept], comm)
+    unknown = np.array([(classes.numbers < 0).sum()], dtype=np.int64)
+    comm.allreduce_sum(unknown)
+    if unknown[0]:
+        context.progress.say(f"{source}: {unknown[0]} rows have a negative class, which is unknown and does not count")
+    return classes

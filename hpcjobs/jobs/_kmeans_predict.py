@@ -48,9 +48,9 @@ def predict(model: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> dict[str, 
     return {"labels": labels, "distance": distance}
 
 
-def features_of(model: Mapping[str, NDArray[Any]]) -> int:
-    """How many features a row must have."""
-    return int(model["centres"].shape[1])
+def shape_of(model: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+    """The shape that a row must have: one line of features."""
+    return (int(model["centres"].shape[1]),)
 
 
 def _scaling(model: Mapping[str, NDArray[Any]]) -> Scaling:

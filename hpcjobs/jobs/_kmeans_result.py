@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.clustering import kmeans
-from hpcjobs.clustering.agreement import adjusted_rand, contingency, normalised_mutual_information
+from hpcjobs.clustering.agreement import Classes, adjusted_rand, contingency, normalised_mutual_information
 from hpcjobs.clustering.exact import runs
 from hpcjobs.clustering.outliers import farthest
 from hpcjobs.clustering.position import Best, Position
 from hpcjobs.clustering.quality import Quality, measure
-from hpcjobs.clustering.table import Labels, Survey, Table, count_used
+from hpcjobs.clustering.table import Labels, Survey, Table
 from hpcjobs.data.schema import Variable, rows_of
 from hpcjobs.data.slab import identities
 from hpcjobs.data.source import Source
-from hpcjobs.jobs._inputs import load_classes
 from hpcjobs.jobs._kmeans_settings import Settings, outlier_share
 from hpcjobs.jobs._tables import Loaded
-from hpcjobs.runs.context import Context
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +39,13 @@ class Tried:
 
 
 def finish(
-    settings: Settings, at: Position, loaded: Loaded, ground: Survey, labels: Labels, source: Source, context: Context
+    settings: Settings,
+    at: Position,
+    loaded: Loaded,
+    ground: Survey,
+    labels: Labels,
+    classes: Classes | None,
+    source: Source,
 ) -> dict[str, Variable]:
     """The `/result` data sets. Collective."""
     table, several = loaded.table, len(at.best) > 1
@@ -62,8 +66,8 @@ def finish(
         }
     if several:
         found |= _scores(tried)
-    if settings.truth is not None:
-        found |= _agreement(settings.truth, len(chosen.best.centres), table, labels, context)
+    if classes is not None:
+        found |= _agreement(classes, len(chosen.best.centres), table, labels)
     share = outlier_share(settings)
     if share is not None:
         found |= _outliers(share, chosen.best.centres, loaded, labels)
@@ -128,9 +132,8 @@ def _scores(tried: list[Tried]) -> dict[str, Variable]:
     return found
 
 
-def _agreement(name: str, clusters: int, table: Table, labels: Labels, context: Context) -> dict[str, Variable]:
-    classes = load_classes(name, table.dealt, context)
-    counts = contingency(labels, classes if table.kept is None else classes[table.kept], clusters, table.communicator)
+def _agreement(classes: Classes, clusters: int, table: Table, labels: Labels) -> dict[str, Variable]:
+    counts = contingency(labels, classes, clusters, table.communicator)
     ari, nmi = adjusted_rand(counts), normalised_mutual_information(counts)
     return {
         "/result/adjusted_rand": Variable((), np.array(ari), "adjusted Rand index of clusters and known classes"),
@@ -145,7 +148,7 @@ def _outliers(share: float, centres: Floats, loaded: Loaded, labels: Labels) -> 
     distances = np.empty(len(labels))
     for run in runs(len(labels), table.block):
         distances[run] = np.sqrt(table.squared_distances(centres, labels, run))
-    marks = farthest(table, distances, round(share * count_used(table)))
+    marks = farthest(table, distances, round(share * table.place()[1]))
     return {
         "/result/distance": per_row(distances, np.nan, table, "distance of each row to its centre, as it was compared"),
         "/result/outlier": per_row(marks, 0, table, "1 for the rows farthest from their centres"),
@@ -157,8 +160,9 @@ def described(result: Mapping[str, Any]) -> dict[str, str]:
     counts = result["counts"]
     clusters, features = result["centres"]["shape"]
     met = "met" if result["converged"] else "not met: more --max-iterations would move the centres further"
+    of = f", of {len(result['score_clusters'])} numbers of clusters tried" if "score_clusters" in result else ""
     told = {
-        "clusters": f"{clusters} in {features} features, {min(counts)} to {max(counts)} rows each",
+        "clusters": f"{clusters} in {features} features, {min(counts)} to {max(counts)} rows each{of}",
         "inertia": f"{result['inertia']:.10g}",
         "iterations": f"{result['iterations']} (tolerance {met})",
     }

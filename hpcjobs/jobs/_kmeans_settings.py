@@ -1,6 +1,7 @@
 """What a k-means run can be told, and what of it can be checked without reading the data."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,14 +74,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 60.0
 
 
-def counts(settings: Settings) -> list[int]:
+def counts(settings: Settings) -> Sequence[int]:
     """The numbers of clusters to try."""
     if isinstance(settings.clusters, int):
-        return [settings.clusters]
+        return (settings.clusters,)
     numbers = range(*(int(part) for part in settings.clusters.split(":")))
     if not numbers or numbers[0] < 1 or numbers[-1] > MOST:
         raise SettingsError(f"--clusters is {settings.clusters!r}: expected FIRST:END of numbers from 1 to {MOST}")
-    return list(numbers)
+    return numbers
 
 
 def outlier_share(settings: Settings) -> float | None:
@@ -149,7 +150,7 @@ def check(settings: Settings) -> Source:
     return source
 
 
-def _check_centres(settings: Settings, numbers: list[int], features: int) -> None:
+def _check_centres(settings: Settings, numbers: Sequence[int], features: int) -> None:
     named = Path(settings.init)
     if not named.suffix and ":/" not in settings.init and not named.exists():
         raise SettingsError(f"--init is {named.name!r}; expected {', '.join(DRAWN)}, or FILE.h5:/path of centres")

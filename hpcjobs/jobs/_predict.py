@@ -1,6 +1,7 @@
 """`hpcjobs predict` as a run: what the model of a finished run says of new rows, written beside their identities."""
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from hpcjobs import jobs
 from hpcjobs.data.schema import Contents, Variable, rows_of
 from hpcjobs.data.slab import digest_rows, identities, shards_of
-from hpcjobs.data.source import Source, locate_features
+from hpcjobs.data.source import FEATURES, Source, locate_at, locate_features, split_name
 from hpcjobs.data.streaming import Streamed
 from hpcjobs.data.table import refuse_existing
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs._tables import TAKEN, WIDENED, widened
+from hpcjobs.nn.network import told
 from hpcjobs.parallel.communicator import Communicator, on_all, on_root
 from hpcjobs.runs.context import Context
 from hpcjobs.runs.folder import RunFolder
@@ -39,17 +41,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def check(settings: Settings) -> Source:
     """Refuse before the queue a model that is none, rows that do not fit it, and a file that is there."""
     job, model = _model(settings)
-    source = locate_features(settings.data)
+    source, found = locate_features(settings.data), row_shape(settings.data)
     if source.dtype.name not in (*TAKEN, *WIDENED):
         raise SettingsError(f"{source}: holds {source.dtype}, expected one of {', '.join((*TAKEN, *WIDENED))}")
-    features = job.features_of(model.arrays)
-    if source.shape[1] != features:
-        raise DataError(
-            f"{source}: has {source.shape[1]} features a row, and {model.file} was made from rows of {features}; "
-            "the same columns in the same order are needed"
-        )
+    refuse_other_shape(source, found, job.shape_of(model.arrays), model.file)
     refuse_existing(Path(settings.file), settings.force)
     return source
+
+
+def row_shape(data: str) -> tuple[int, ...]:
+    """The shape of one row as it lies in its file."""
+    return locate_at(*split_name(data), FEATURES).shape[1:]
+
+
+def refuse_other_shape(source: Source, found: tuple[int, ...], wanted: tuple[int, ...], model: Path) -> None:
+    """Refuse rows of another shape than the model was made from; where one of both is flat, their length counts."""
+    grey = found == (*wanted[:-1],) and wanted[-1:] == (1,)
+    if found == wanted or grey or (prod(found) == prod(wanted) and 1 in (len(found), len(wanted))):
+        return
+    has, made = (f"{shape[0]} features" if len(shape) == 1 else told(shape) for shape in (found, wanted))
+    raise DataError(
+        f"{source}: has {has} a row, and {model} was made from rows of {made}; "
+        "the same columns in the same order are needed"
+    )
 
 
 def need(settings: Settings, ranks: int) -> int:
@@ -78,7 +92,7 @@ def predict_file(
 ) -> tuple[int, int]:
     """Write what the model says of all rows; how many there are, and of how many it says nothing. Collective."""
     source = on_root(comm, lambda: check(settings))
-    job, model = on_root_job(settings, comm)
+    job, model = on_all(comm, lambda: _model(settings))
     digest = digest_rows(source, comm)
     columns = on_all(comm, lambda: _columns(job, model, source, comm, progress))
     undecided = np.array([int((columns["labels"] == -1).sum()) if "labels" in columns else 0])
@@ -94,12 +108,6 @@ def predict_file(
         Path(settings.file), Contents("prediction", title, variables, model.job, model.run_uuid, attributes=facts), comm
     )
     return source.rows, int(undecided[0])
-
-
-def on_root_job(settings: Settings, comm: Communicator) -> tuple[Any, Model]:
-    """The job and its model, which rank 0 alone reads. Collective."""
-    model = on_root(comm, lambda: _model(settings)[1])
-    return jobs.find(model.job, _code(settings)), model
 
 
 def _columns(
@@ -121,15 +129,13 @@ def _columns(
 
 
 def _model(settings: Settings) -> tuple[Any, Model]:
-    file = find_result(Path(settings.model))
+    """The job and its model. The code of a user's own job is run from its run folder only, as `resume` does."""
+    path = Path(settings.model)
+    file = find_result(path)
     name = read_model(file).job
-    job = jobs.find(name, _code(settings))
+    job = jobs.find(RunFolder(path).job(), RunFolder(path).code) if path.is_dir() else jobs.installed(name)
+    if job is None:
+        raise SettingsError(f"{file}: a result of {name}, which is not installed here; name the folder of the run")
     if not hasattr(job, "predict"):
         raise SettingsError(f"{file}: a result of {name}, which cannot predict")
     return job, read_model(file, job.MODEL)
-
-
-def _code(settings: Settings) -> Path | None:
-    """Where a run keeps its copy of the user's own code."""
-    path = Path(settings.model)
-    return RunFolder(path).code if path.is_dir() else None

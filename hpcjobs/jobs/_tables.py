@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.clustering import scaling as scalings
-from hpcjobs.clustering.exact import LARGEST, runs
+from hpcjobs.clustering.exact import BLOCK, LARGEST, runs
 from hpcjobs.clustering.scaling import Scaling
 from hpcjobs.clustering.table import Spread, Table, count_used, spread
 from hpcjobs.data.slab import digest_rows, read_slab, refuse_rows, shards_of
@@ -16,6 +16,7 @@ from hpcjobs.data.streaming import Streamed
 from hpcjobs.errors import DataError
 from hpcjobs.jobs._inputs import load_weights
 from hpcjobs.kernels import kmeans as kernels
+from hpcjobs.parallel.communicator import on_all
 from hpcjobs.parallel.memory import free_memory
 from hpcjobs.runs.context import Context
 
@@ -31,6 +32,8 @@ WIDENED: dict[str, np.dtype[Any]] = {
 ROWS_AT_A_TIME = 2**16
 # Rows that stay in their file are read in blocks of about so many bytes, three of which are in memory.
 BLOCK_BYTES = 2**26
+# What a rank keeps for each row beside the row itself: its label, and up to two numbers while measures are taken.
+BYTES_BESIDE = 25
 # A feature that holds this share of all variance alone decides what is near.
 OVERWHELMING = 0.99
 
@@ -68,16 +71,21 @@ def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return WIDENED.get(dtype.name, dtype)
 
 
-def scaled_dtype(dtype: np.dtype[Any], scale: str, metric: str) -> np.dtype[Any]:
+def scaled_dtype(dtype: np.dtype[Any], wanted: Wanted) -> np.dtype[Any]:
     """The type of the rows as they are clustered."""
-    plain = scale == "none" and metric == "euclidean"
-    return Scaling.none(1, unit=not plain).dtype(widened(dtype))
+    return Scaling.none(1, unit=wanted.unit or wanted.scale != "none").dtype(widened(dtype))
+
+
+def row_bytes(source: Source, wanted: Wanted) -> int:
+    """Memory of one row: as it is clustered, and as it was read where that is another type."""
+    used = scaled_dtype(source.dtype, wanted)
+    return source.shape[1] * used.itemsize + (source.row_bytes if used != source.dtype else 0)
 
 
 def load(source: Source, wanted: Wanted, context: Context) -> Loaded:
     """This rank's rows, as they are clustered. Collective; DataError names the rows that do not fit."""
     comm = context.communicator
-    points = _points(source, wanted.memory, context)
+    points = _points(source, wanted, context)
     start = shards_of(source).rows(comm.rank, comm.size).start
     dealt = len(points)
     low, high, finite = _extent(points, source.shape[1], context)
@@ -90,12 +98,11 @@ def load(source: Source, wanted: Wanted, context: Context) -> Loaded:
         raise DataError(
             f"{source}: holds values beyond {LARGEST:.0e}, whose squared distances overflow; scale them down"
         )
-    weights, heaviest = load_weights(wanted.weights, context)
     kept = None
     if wanted.omit_missing:
         kept = np.flatnonzero(finite == 1)
         points = points.only(kept) if isinstance(points, Streamed) else _close_up(points, kept)
-        weights = weights[kept] if len(weights) else weights
+    weights, heaviest = load_weights(wanted.weights, kept, context)
     table = Table(points, weights, start, source.rows, comm, dealt, kept)
     used = count_used(table)
     spread_of_raw = spread(table, low, high, used)
@@ -104,27 +111,32 @@ def load(source: Source, wanted: Wanted, context: Context) -> Loaded:
     if not scaling.changes:
         return Loaded(table, low, high, heaviest, scaling)
     table = replace(table, points=points.then(scaling) if isinstance(points, Streamed) else _scaled(points, scaling))
-    low, high, _ = _extent(table.points, source.shape[1], context)
+    low, high, finite = _extent(table.points, source.shape[1], context)
+    _refuse(source, table, np.flatnonzero(finite != 1), "values too large once scaled", "use --scale standard")
     if wanted.refuse_zeros:
         _refuse_zeros(source, table)
     return Loaded(table, low, high, heaviest, scaling)
 
 
-def _points(source: Source, memory: int | None, context: Context) -> NDArray[Any] | Streamed:
+def _points(source: Source, wanted: Wanted, context: Context) -> NDArray[Any] | Streamed:
     """This rank's rows in memory, or, where they are too many on any rank, left in their file. Collective."""
     comm = context.communicator
     span = shards_of(source).rows(comm.rank, comm.size)
     wide = widened(source.dtype)
-    budget = np.array([free_memory(comm) if memory is None else memory])
-    short = np.array([len(span) * source.shape[1] * wide.itemsize > budget[0]], dtype=np.int64)
+    each = row_bytes(source, wanted)
+    if wanted.memory is None:
+        budget = max(0, free_memory(comm) - BYTES_BESIDE * len(span))
+    else:
+        budget = wanted.memory
+    short = np.array([len(span) * each > budget], dtype=np.int64)
     comm.allreduce_max(short)
     if not short[0]:
         slab = read_slab(source, comm)
         context.use_input(source, slab.digest)
         return slab.rows.astype(wide, copy=False)
     context.use_input(source, digest_rows(source, comm))
-    row_bytes = source.row_bytes + source.shape[1] * wide.itemsize
-    block = int(max(1, min(BLOCK_BYTES, budget[0] // 4) // row_bytes))
+    block = max(1, min(BLOCK_BYTES, budget // 4) // each)
+    block -= block % BLOCK if block > BLOCK else 0  # no run of rows lies across two blocks
     gib = source.rows * source.row_bytes / 2**30
     context.progress.say(f"{source}: {gib:.3g} GiB stay in the file, of which {block} rows are read at a time")
     return Streamed(source, range(span.start, span.stop), block, lambda rows: rows.astype(wide, copy=False), wide)
@@ -137,8 +149,12 @@ def _extent(
     low = np.full(features, np.inf)
     high = -low
     finite = np.empty(len(points), dtype=np.uint8)
-    for run in runs(len(points), points.block if isinstance(points, Streamed) else max(1, len(points))):
-        kernels.extent(points[run], low, high, finite[run])
+
+    def look() -> None:
+        for run in runs(len(points), points.block if isinstance(points, Streamed) else max(1, len(points))):
+            kernels.extent(points[run], low, high, finite[run])
+
+    on_all(context.communicator, look)  # where rows stay in their file, damage is found now
     bounds = np.concatenate([-low, high])
     context.communicator.allreduce_max(bounds)
     return -bounds[:features], bounds[features:], finite
@@ -157,9 +173,14 @@ def _refuse_zeros(source: Source, table: Table) -> None:
     """Refuse rows of nothing but zeros, which point nowhere. Collective."""
     zeros = [run.start + np.flatnonzero(~table.points[run].any(axis=1)) for run in table.runs()]
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *zeros])
-    rows = (rows if table.kept is None else table.kept[rows]) + table.start
-    refuse_rows(source, rows, "only zeros, which have no direction", "remove them, or use --metric euclidean",
-                table.communicator)  # fmt: skip
+    advice = "remove them, or use --metric euclidean"
+    _refuse(source, table, rows, "nothing but zeros, which have no direction", advice)
+
+
+def _refuse(source: Source, table: Table, rows: NDArray[np.int64], what: str, advice: str) -> None:
+    """Refuse some rows of a table, by their identity in the source. Collective."""
+    dealt = rows if table.kept is None else table.kept[rows]
+    refuse_rows(source, dealt + table.start, what, advice, table.communicator)
 
 
 def _warn_of_one_feature(found: Spread, wanted: Wanted, context: Context) -> None:

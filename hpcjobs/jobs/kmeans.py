@@ -7,34 +7,41 @@ from typing import Any
 import numpy as np
 
 from hpcjobs.clustering.fitting import Options, first_centres, inertia_of, iterate
+from hpcjobs.clustering.oversampling import OVERSAMPLING, ROUNDS
 from hpcjobs.clustering.position import Position
 from hpcjobs.clustering.table import survey
 from hpcjobs.data.source import locate_features
 from hpcjobs.jobs._clusters import figures
-from hpcjobs.jobs._inputs import load_centres
-from hpcjobs.jobs._kmeans_predict import MODEL, PREDICTS, features_of, predict
+from hpcjobs.jobs._inputs import load_centres, load_classes
+from hpcjobs.jobs._kmeans_predict import MODEL, PREDICTS, predict, shape_of
 from hpcjobs.jobs._kmeans_result import described, finish
-from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, memory, wanted
-from hpcjobs.jobs._tables import load, scaled_dtype, widened
+from hpcjobs.jobs._kmeans_settings import DRAWN, Settings, check, counts, wanted
+from hpcjobs.jobs._tables import BYTES_BESIDE, load, row_bytes, scaled_dtype, widened
 from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.parallel.communicator import leader_first, on_root
 from hpcjobs.runs.context import Context
 
-__all__ = ["MODEL", "PREDICTS", "Settings", "check", "describe", "features_of", "figures", "need", "predict", "run"]
+__all__ = ["MODEL", "PREDICTS", "Settings", "check", "describe", "figures", "need", "predict", "run", "shape_of"]
 
 # Python with its libraries, and the tiles in which distances are computed.
 BASE_BYTES = 300 * 2**20
+# A feature of the candidates of k-means||, by cluster, as they are gathered; and of the counts behind three quantiles.
+CANDIDATE_BYTES = 3 * 8 * ROUNDS * OVERSAMPLING
+DIGIT_BYTES = 3 * 8 * 6 * 256
 
 
 def need(settings: Settings, ranks: int) -> int:
     """Memory of one rank in bytes: its rows, what is kept for each of them, the centres, Python itself."""
-    source = locate_features(settings.data)
+    source, asked = locate_features(settings.data), wanted(settings)
     rows, features = -(-source.shape[0] // ranks), source.shape[1]
-    stored, used = source.dtype.itemsize, scaled_dtype(source.dtype, settings.scale, settings.metric).itemsize
-    slab = rows * features * (used + (stored if used != stored else 0))
-    most = memory(settings)
-    centres = sum(counts(settings))
-    return int(1.2 * (slab if most is None else min(slab, most))) + 25 * rows + 64 * centres * features + BASE_BYTES
+    each = row_bytes(source, asked)
+    slab = rows * each if asked.memory is None else min(rows * each, asked.memory)
+    batch = -(-settings.batch_size // ranks) * each + 32 * settings.batch_size
+    centres = 64 * sum(counts(settings))
+    if settings.init == "k-means-parallel":
+        centres += CANDIDATE_BYTES * counts(settings)[-1]
+    digits = DIGIT_BYTES if settings.scale == "robust" else 0
+    return int(1.2 * slab) + batch + BYTES_BESIDE * rows + (centres + digits) * features + BASE_BYTES
 
 
 def run(settings: Settings, context: Context) -> str:
@@ -45,7 +52,7 @@ def run(settings: Settings, context: Context) -> str:
     they need not be kept.
     """
     source = on_root(context.communicator, lambda: check(settings))
-    dtype = scaled_dtype(source.dtype, settings.scale, settings.metric)
+    dtype = scaled_dtype(source.dtype, wanted(settings))
     leader_first(context.communicator, lambda: compile_for(widened(source.dtype), dtype))
     step, state = context.resume(settings.checkpoint_every, settings.checkpoint_seconds)
     most, options = settings.max_iterations, options_of(settings)
@@ -57,6 +64,7 @@ def run(settings: Settings, context: Context) -> str:
         with context.timing.phase("survey"):
             ground = survey(table, loaded.low, loaded.high, loaded.heaviest)
             given = None if settings.init in DRAWN else load_centres(settings.init, loaded.scaling, context)
+            classes = None if settings.truth is None else load_classes(settings.truth, table, context)
         labels = np.empty(len(table.points), dtype=np.int32)
 
         while at.start < settings.restarts:
@@ -78,8 +86,9 @@ def run(settings: Settings, context: Context) -> str:
 
         context.save(step, at.state(most))
         with context.timing.phase("finish"):
-            content = finish(settings, at, loaded, ground, labels, source, context)
-        return context.publish_result(f"k-means of {source.file.name} into {settings.clusters} clusters", content)
+            content = finish(settings, at, loaded, ground, labels, classes, source)
+        found = content["/result/centres"].shape[0]
+        return context.publish_result(f"k-means of {source.file.name} into {found} clusters", content)
 
 
 def options_of(settings: Settings) -> Options:

@@ -13,11 +13,14 @@ Integers = NDArray[np.int64]
 def rescale(points: NDArray[np.generic], offset: Floats, factor: Floats, unit: bool, out: NDArray[np.generic]) -> None:
     """Write (x - offset) / factor, brought to length 1 with `unit`, as the type of `out`; a row of zeros stays one.
 
-    points, out (rows, features), which may be the same array; offset, factor (features,). All arithmetic is float64,
-    and the squared length is summed in feature order, so that the bits are the same on every CPU.
+    points, out (rows, features), which may be the same array; offset, factor (features,). All arithmetic is float64:
+    a row is divided by its largest magnitude first, so that squares neither overflow nor vanish, and its squared length
+    is summed in feature order, so that the bits are the same on every CPU.
     """
     values = (points.astype(np.float64) - offset) / factor
     if unit:
+        largest = np.abs(values).max(axis=1, initial=0.0)
+        values /= np.where(largest > 0, largest, 1.0)[:, None]
         squares = np.zeros(len(points))
         for feature in range(points.shape[1]):
             squares += values[:, feature] * values[:, feature]

@@ -1,1 +1,1 @@
-"""The mathematics of neural networks: plain functions of arrays."""
+"""Neural networks of images (rows, height, width, channels): plain functions of arrays."""

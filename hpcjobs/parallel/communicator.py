@@ -32,6 +32,12 @@ class Communicator(Protocol):
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         """Stack one equally shaped array of each rank: result (size, *array.shape)."""
 
+    def send(self, array: NDArray[Any], to: int) -> None:
+        """Hand an array to one other rank, which waits for it in `recv`; may wait until it does."""
+
+    def recv(self, array: NDArray[Any], source: int) -> None:
+        """Overwrite `array` with the one of equal shape that another rank sends."""
+
     def bcast_object(self, value: Any, root: int = 0) -> Any: ...
 
     def allgather_object(self, value: Any) -> list[Any]: ...
@@ -68,6 +74,12 @@ class SerialCommunicator:
 
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         return array[np.newaxis].copy()
+
+    def send(self, array: NDArray[Any], to: int) -> None:
+        raise ValueError(f"there is no rank {to} to send to")
+
+    def recv(self, array: NDArray[Any], source: int) -> None:
+        raise ValueError(f"there is no rank {source} to hear from")
 
     def bcast_object(self, value: Any, root: int = 0) -> Any:
         return value

@@ -56,6 +56,14 @@ class MPICommunicator:
             gathered[:, lo : lo + step] = received
         return gathered.reshape(self.size, *array.shape)
 
+    def send(self, array: NDArray[Any], to: int) -> None:
+        for part in self._pieces(array):
+            self._comm.Send(part, dest=to)
+
+    def recv(self, array: NDArray[Any], source: int) -> None:
+        for part in self._pieces(array):
+            self._comm.Recv(part, source=source)
+
     def bcast_object(self, value: Any, root: int = 0) -> Any:
         return self._comm.bcast(value, root=root)
 

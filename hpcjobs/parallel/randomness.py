@@ -17,6 +17,11 @@ def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
     return np.random.Philox(key=_key(seed, purpose), counter=counter)
 
 
+def short_key(seed: int, purpose: str) -> NDArray[np.uint32]:
+    """The key (2,) of one purpose for the Philox4x32-10 of `kernels/philox.py`."""
+    return np.frombuffer(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:8], dtype="<u4").astype(np.uint32)
+
+
 class Stream:
     """Integers drawn one after another from one derived generator."""
 

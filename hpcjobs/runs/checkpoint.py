@@ -62,6 +62,7 @@ class Saved:
     inputs: State
     run_uuid: str
     settings: dict[str, Any]
+    numerics: dict[str, Any]
 
 
 def load(path: Path) -> Saved:
@@ -72,14 +73,16 @@ def load(path: Path) -> Saved:
         if "history" in file:
             columns = {name: item[()] for name, item in file["history"].items()}
             history.restore(columns.pop("step"), columns)
-        inputs, settings = {}, {}
+        inputs, settings, numerics = {}, {}, {}
         if "provenance/inputs" in file:
             inputs = {name: item[()] for name, item in file["provenance/inputs"].items()}
         if "provenance/settings" in file:
             settings = json.loads(file["provenance/settings"][()])
+        if "provenance/numerics" in file:
+            numerics = json.loads(file["provenance/numerics"][()])
         run_uuid = file.attrs["run_uuid"]
         uuid = run_uuid.decode().strip() if isinstance(run_uuid, bytes) else str(run_uuid)
-        return Saved(int(state.pop("step_done")), state, history, inputs, uuid, settings)
+        return Saved(int(state.pop("step_done")), state, history, inputs, uuid, settings, numerics)
 
 
 def _scale(name: str) -> bool:

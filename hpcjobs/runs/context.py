@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,17 +13,19 @@ from hpcjobs.data.source import Source
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import RunFolderError
 from hpcjobs.parallel.communicator import Communicator, on_root
-from hpcjobs.runs import checkpoint, outcome
+from hpcjobs.runs import checkpoint, numerics, outcome
 from hpcjobs.runs.folder import RunFolder
 from hpcjobs.runs.history import History
 from hpcjobs.runs.lease import Lease
 from hpcjobs.runs.progress import Progress
-from hpcjobs.runs.provenance import provenance
+from hpcjobs.runs.provenance import fingerprint, provenance
 from hpcjobs.runs.stopping import Stop, agree
 from hpcjobs.runs.timing import Timing
 from hpcjobs.settings import differences
 
 LIVE_EVERY_S = 10.0
+# The state to save; or what gathers it from all ranks, called by all of them and only when it is wanted.
+Saveable = Mapping[str, NDArray[Any]] | Callable[[], Mapping[str, NDArray[Any]]]
 
 
 class Stopped(Exception):  # noqa: N818 (not an error: the run ends at a checkpoint, with exit code 75)
@@ -62,12 +64,16 @@ class Context:
         self._every_s = 0.0
         self._saved_at = self._lived_at = time.monotonic()
 
-    def resume(self, every_steps: int, every_s: float) -> tuple[int, checkpoint.State]:
+    def resume(self, every_steps: int, every_s: float, *, same_numerics: bool = False) -> tuple[int, checkpoint.State]:
         """Steps done and state of the newest whole checkpoint, (0, {}) if there is none.
 
         A checkpoint will be due every `every_steps` steps (0: not by steps) or `every_s` seconds (0: not by time).
+        `same_numerics` refuses to go on, or to begin, where floating-point bits would mix those of two machines.
         """
         self._every_steps, self._every_s = every_steps, every_s
+        here = fingerprint(self._census)
+        if same_numerics:
+            numerics.refuse_mixed(here)
         path, warnings = on_root(self.communicator, lambda: checkpoint.newest(self._folder))
         for warning in warnings:
             self.progress.say(warning)
@@ -81,6 +87,8 @@ class Context:
             raise RunFolderError(
                 f"{path}: does not belong to this run: {'; '.join(other)}; remove it, or start a new run"
             )
+        if same_numerics:
+            numerics.refuse_other(path, saved.numerics, here)
         self.history, self._recorded_inputs = saved.history, saved.inputs
         self._attempts[-1]["first_step"] = self._attempts[-1]["last_step"] = saved.step
         self.progress.say(f"resuming after step {saved.step}")
@@ -99,7 +107,7 @@ class Context:
                 "bring the old data back, or start a new run"
             )
 
-    def step_done(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
+    def step_done(self, step: int, state: Saveable) -> None:
         """To be called after each step: saves when due, shows when due; raises Stopped when a rank was told to stop."""
         now = time.monotonic()
         first = self.communicator.rank == 0
@@ -118,7 +126,7 @@ class Context:
         if stop:
             raise Stopped(stop)
 
-    def save(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
+    def save(self, step: int, state: Saveable) -> None:
         """Publish a checkpoint; what was saved before stays until it is there."""
         content = self._contents("checkpoint", step, state)
         self._write(content, self._folder.checkpoint(step), durable=True)
@@ -133,9 +141,10 @@ class Context:
         content = Contents("result", title, everything, self._wish["job"], self._wish["run_uuid"])
         return self._write(content, self._folder.result, durable=True)
 
-    def _contents(self, kind: str, step: int, state: Mapping[str, NDArray[Any]]) -> Contents:
+    def _contents(self, kind: str, step: int, state: Saveable) -> Contents:
+        whole = state() if callable(state) else state
         made = checkpoint.contents(
-            self._wish["job"], self._wish["run_uuid"], step, state, self.history, self._provenance()
+            self._wish["job"], self._wish["run_uuid"], step, whole, self.history, self._provenance()
         )
         return Contents(kind, made.title, made.variables, made.job, made.run_uuid, complete=kind != "live")
 

@@ -3,11 +3,17 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 from command import hpcjobs, refused
+
+from hpcjobs.cli.run import parser
+from hpcjobs.errors import UserError
+from hpcjobs.jobs import kmeans as job
+from hpcjobs.settings import build, fields
 
 
 @pytest.fixture
@@ -31,6 +37,11 @@ def data(tmp_path: Path) -> Path:
         file["infinite"] = infinite
         file["huge"] = rows * 1e200
         file["far"] = np.array([[0, 0, 0], [0, np.inf, 0], [1, 1, 1.0]])
+        file["start"] = rows[:3]
+        file["halves"] = np.arange(40) / 2
+        zeros = rows.copy()
+        zeros[13] = 0
+        file["zeros"] = zeros
         file.create_group("folder")
     return path
 
@@ -88,6 +99,10 @@ def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str])
         (["--weights", "data.h5:/short"], ["--weights", "39", "40 rows"]),
         (["--weights", "data.h5:/negative"], ["/negative", "negative", "row 0"]),
         (["--weights", "data.h5:/nothing"], ["--weights", "every weight is 0"]),
+        (["--clusters", "5:2"], ["--clusters", "'5:2'", "FIRST:END", "from 1"]),
+        (["--clusters", "1:2147483647"], ["--clusters is 1:2147483647", "40 rows"]),
+        (["--truth", "data.h5:/halves"], ["/halves", "no whole number", "row 1", "number the classes"]),
+        (["--data", "data.h5:/zeros", "--metric", "cosine"], ["/zeros", "row 13", "no direction"]),
         (["-n", "0"], ["-n", "'0'"]),
         (["-n", "two"], ["-n", "'two'"]),
         (["surplus.toml", "more"], ["more"]),
@@ -96,6 +111,53 @@ def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str])
 def test_settings_that_do_not_fit_are_named(data: Path, flags: list[str], words: list[str]) -> None:
     message = kmeans(data.parent, "data.h5:/rows", *flags)
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--clusters", "5:2"], ["--clusters", "'5:2'", "FIRST:END", "from 1"]),
+        (["--clusters", "3:3"], ["--clusters", "'3:3'", "FIRST:END"]),
+        (["--clusters", "0:3"], ["--clusters", "'0:3'", "FIRST:END", "from 1"]),
+        (["--clusters", "2:99999"], ["--clusters is 2:99999", "40 rows"]),
+        (["--clusters", "1:2147483647"], ["--clusters is 1:2147483647", "40 rows"]),
+        (["--clusters", "1:99999999999"], ["--clusters", "FIRST:END", "2147483647"]),
+        (["--clusters", "1:" + "9" * 5000], ["--clusters", "whole number"]),
+        (["--clusters", "2:9:0"], ["--clusters", "'2:9:0'", "whole number"]),
+        (["--clusters=-2:3"], ["--clusters", "'-2:3'"]),
+        (["--clusters", "2:4", "--init", "data.h5:/start"], ["--init", "one number of clusters", "'2:4'"]),
+        (["--init", "data.h5:/start", "--restarts", "2"], ["--restarts", "every start would be the same"]),
+        (["--outliers", "0"], ["--outliers", "'0'", "0.1%"]),
+        (["--outliers", "100%"], ["--outliers", "'100%'", "0.1%"]),
+        (["--outliers", "150%"], ["--outliers", "'150%'", "0.1%"]),
+        (["--outliers", "x"], ["--outliers", "'x'", "0.1%"]),
+        (["--outliers=-1%"], ["--outliers", "'-1%'", "0.1%"]),
+        (["--outliers", "nan"], ["--outliers", "'nan'", "0.1%"]),
+        (["--memory", "0"], ["--memory is 0", "room"]),
+        (["--memory", "x"], ["--memory", "'x'", "500MB"]),
+        (["--memory=-1GB"], ["--memory", "'-1GB'", "500MB"]),
+        (["--batch-size", "41"], ["--batch-size is 41", "40 rows"]),
+        (["--batch-size", "-1"], ["--batch-size", ">= 0"]),
+        (["--batch-size", "all"], ["--batch-size", "'all'", "whole number"]),
+        (["--scale", "standrad"], ["--scale", "'standrad'", "standard"]),
+        (["--metric", "cosinus"], ["--metric", "'cosinus'", "cosine"]),
+        (["--init", "k-means||"], ["--init", "'k-means||'", "k-means-parallel"]),
+        (["--truth", ""], ["--truth is empty"]),
+        (["--truth", "data.h5:/short"], ["--truth", "39", "40 rows"]),
+        (["--truth", "data.h5:/rows"], ["/rows", "(40, 3)", "one value a row"]),
+        (["--truth", "data.h5:/text"], ["/text", "not numbers"]),
+    ],
+)
+def test_options_that_do_not_fit_are_found_without_reading_the_rows(
+    data: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(data.parent)
+    declared = fields(job.Settings)
+    with pytest.raises(UserError) as told:
+        given = vars(parser("kmeans", job).parse(["--data", "data.h5:/rows", "--clusters", "3", *flags]))
+        settings: Any = build(job.Settings, None, {name: given[name] for name in given if name in declared})
+        job.check(settings)
+    assert all(word in str(told.value) for word in words), told.value
 
 
 def test_nothing_is_left_behind_by_a_refused_command(data: Path) -> None:
@@ -116,7 +178,15 @@ def test_unknown_toml_key_names_the_nearest(tmp_path: Path) -> None:
     assert "did you mean 'clusters'?" in message
 
 
-@pytest.mark.parametrize(("content", "word"), [("clusters = ", "TOML"), ("clusters = 'x'", "job.toml: clusters")])
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("clusters = ", "TOML"),
+        ("clusters = 'x'", "job.toml: clusters"),
+        ("clusters = 3\noutliers = 0.01", "job.toml: outliers is 0.01: expected str"),
+        ("clusters = '3:2'", "FIRST:END"),
+    ],
+)
 def test_a_wrong_toml_file_is_named(data: Path, content: str, word: str) -> None:
     (data.parent / "job.toml").write_text(content)
     assert word in refused(data.parent, "run", "kmeans", "job.toml", "--data", data)

@@ -8,7 +8,8 @@ import pictures
 import pytest
 from command import hpcjobs, refused
 
-from hpcjobs.cli.data import _ranks, generate, import_
+from hpcjobs.cli import _ranks
+from hpcjobs.cli.data import generate, import_
 from hpcjobs.data.importing import ImportOptions, import_table
 from hpcjobs.errors import SettingsError
 

@@ -12,6 +12,7 @@ import pytest
 from command import clean_environment, hpcjobs, refused, start, story, wait_until
 
 from hpcjobs.__main__ import numba_cache
+from hpcjobs.data.generate import generate_blobs
 from hpcjobs.errors import RunFolderError
 from hpcjobs.runs.index import find, remember
 
@@ -21,14 +22,13 @@ LONG = ("--clusters", 50, "--init", "random", "--tolerance", 0, "--max-iteration
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", "--rows", 2000, "--columns", 4, "--centres", 3)
+    generate_blobs(tmp_path / "b.h5", rows=2000, columns=4, centres=3, seed=0)
     return tmp_path
 
 
 @pytest.fixture
 def long_data(folder: Path) -> Path:
-    shape = ("--rows", 200_000, "--columns", 12, "--centres", 30, "--spread", 40)
-    hpcjobs(folder, "data", "generate", "blobs", "b.h5", *shape, "--force")
+    generate_blobs(folder / "b.h5", rows=200_000, columns=12, centres=30, seed=0, spread=40, force=True)
     return folder
 
 

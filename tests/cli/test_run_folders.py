@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command import hpcjobs, refused, start, story, wait_until
 
+from hpcjobs.data.generate import generate_blobs
+
 KMEANS = ("run", "kmeans", "--data", "b.h5", "--clusters", 4)
 
 
@@ -17,8 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def blobs(folder: Path, seed: int, rows: int = 3000, spread: float = 1) -> None:
-    shape = ("--rows", rows, "--columns", 5, "--centres", 4, "--seed", seed, "--spread", spread)
-    hpcjobs(folder, "data", "generate", "blobs", "b.h5", *shape, "--force")
+    generate_blobs(folder / "b.h5", rows=rows, columns=5, centres=4, seed=seed, spread=spread, force=True)
 
 
 def test_a_run_prints_its_result_and_shows_itself(folder: Path) -> None:

@@ -110,11 +110,14 @@ def test_watch_prints_changes_and_ends_with_the_runs(tmp_path: Path, slurm: Pret
     sent(run.path, "12")
     slurm.queue(job12="RUNNING")
     with watcher(tmp_path, "status", "run", "--watch") as process:
-        wait_until(lambda: slurm.calls("squeue"), "the first look")
+        assert process.stdout is not None
+        first = "".join(process.stdout.readline() for _ in range(2))  # the titles, and the run
         end(run, 0, "finished", job="12")
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert [line.split()[1] for line in out.splitlines() if line.startswith("run ") and "state" not in line] == [
+    assert [
+        line.split()[1] for line in (first + out).splitlines() if line.startswith("run ") and "state" not in line
+    ] == [
         "running",
         "done",
     ]

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from command import hpcjobs, refused, start, story, wait_until
 
+from hpcjobs.data.generate import generate_blobs
 from hpcjobs.testing import FakeSlurm
 
 KMEANS = ("kmeans", "--data", "b.h5", "--clusters", 3)
@@ -77,7 +79,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    hpcjobs(tmp_path, "data", "generate", "blobs", "b.h5", "--rows", 500, "--columns", 4, "--centres", 3)
+    generate_blobs(tmp_path / "b.h5", rows=500, columns=4, centres=3, seed=0)
     (tmp_path / "count.py").write_text(COUNT)
     with FakeSlurm(tmp_path / "cluster") as cluster:
         yield Site(tmp_path, cluster)
@@ -180,12 +182,14 @@ def test_a_lost_answer_ends_in_one_job(site: Site, trouble: dict[str, int]) -> N
 
 def test_a_controller_that_is_down_is_asked_again_by_the_next_submit(site: Site) -> None:
     site.cluster.scenario(timeout_after_accept=1)
-    process = start(site.folder, "submit", *SHORT, "--out", "later", env=site.env)
+    process = start(site.folder, "submit", *SHORT, "--out", "later", "--sbatch-arg=--hold", env=site.env)
     wait_until(lambda: site.cluster.jobs(), "the job to be accepted")
     process.send_signal(signal.SIGKILL)  # before it has heard, or looked, whether it was
     process.communicate()
     assert site.status("later")["state"] == "submitting"
-    assert site.submit("later") == site.status("later")["job_id"]
+    job = site.submit("later")
+    assert job == site.status("later")["job_id"]
+    subprocess.run(["scontrol", "release", job], env=os.environ | site.env, check=True)
     site.hpcjobs("wait", "later")
     assert len(site.cluster.jobs()) == 1
     assert site.status("later")["state"] == "done"
@@ -348,6 +352,17 @@ def test_rows_are_shuffled_and_split_by_jobs(site: Site) -> None:
     site.hpcjobs("wait", "data-shuffle", "split")
     assert (site.folder / "s.h5").read_bytes() == (site.folder / "here.h5").read_bytes()
     assert story(site.folder, "split")["result"]["rows"] == [400, 100]
+
+
+def test_a_model_is_applied_by_a_job(site: Site) -> None:
+    site.hpcjobs("run", *KMEANS, "--out", "model")
+    assert "no such file" in site.refused("submit", "predict", "model", "nope.h5", "p.h5")
+    assert "exists already" in site.refused("submit", "predict", "model", "b.h5", "b.h5")
+    site.submit("predict", "model", "b.h5", "p.h5", "--time", 5, "--ntasks", 2)
+    site.hpcjobs("wait", "last")
+    assert story(site.folder, "last")["result"]["rows"] == 500
+    with h5py.File(site.folder / "p.h5") as found, h5py.File(site.folder / "model" / "result.h5") as run:
+        assert (found["prediction/labels"][:] == run["result/labels"][:]).all()
 
 
 def test_a_time_limit_is_followed_by_a_requeue_and_the_same_digest(site: Site) -> None:

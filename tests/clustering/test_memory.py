@@ -2,15 +2,22 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from clustering.tables import deal
 from numpy.typing import NDArray
 
 from hpcjobs.clustering import kmeans
+from hpcjobs.clustering.oversampling import kmeans_parallel
+from hpcjobs.clustering.quality import measure
 from hpcjobs.clustering.start import kmeans_plus_plus, random_rows
 from hpcjobs.clustering.table import Table, survey
+from hpcjobs.data.source import locate_rows
+from hpcjobs.data.streaming import Streamed
 from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.parallel.randomness import Stream
 
@@ -66,6 +73,25 @@ def test_beside_labels_only_kmeans_plus_plus_keeps_a_number_a_row(table: Table) 
     labels = np.zeros(ROWS, dtype=np.int32)
     centres = np.zeros((CLUSTERS, FEATURES))
     assert extra(lambda: kmeans.inertia(table, centres, labels)) < blocks
+
+
+def test_rows_in_their_file_need_blocks_and_a_few_numbers_a_row(table: Table, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["x"] = table.points
+    block = 2**14
+    with Streamed(locate_rows(f"{tmp_path}/d.h5:/x"), range(ROWS), block, lambda rows: rows, np.float32) as points:
+        low, high = table.points.min(axis=0).astype(float), table.points.max(axis=0).astype(float)
+        streamed = replace(table, points=points)
+
+        def fit() -> None:
+            grid = survey(streamed, low, high, None).grid
+            labels = np.empty(ROWS, dtype=np.int32)
+            centres = kmeans_parallel(streamed, grid, CLUSTERS, 0, 0)
+            totals = kmeans.assign(streamed, grid, centres, labels)
+            measure(streamed, grid, centres, labels, totals)
+
+        # 20 bytes a row: a label, two numbers while measures are taken; three blocks of float32; 2 MiB for the rest.
+        assert extra(fit) < 20 * ROWS + 4 * block * FEATURES * 4 + 2 * 2**20
 
 
 def test_weights_are_multiplied_block_by_block(table: Table) -> None:

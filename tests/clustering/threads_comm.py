@@ -1,6 +1,7 @@
 """Ranks as threads of one process: all verbs of the communicator, many ranks in a moment."""
 
 import pickle
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,11 +20,14 @@ class ThreadCommunicator:
 
     library = "threads of one process"
 
-    def __init__(self, rank: int, size: int, barrier: threading.Barrier, slots: list[Any]) -> None:
+    def __init__(
+        self, rank: int, size: int, barrier: threading.Barrier, slots: list[Any], posts: dict[tuple[int, int], Any]
+    ) -> None:
         self.rank = rank
         self.size = size
         self._barrier = barrier
         self._slots = slots
+        self._posts = posts  # what is on its way, by sender and receiver
 
     def _exchange(self, value: Any) -> list[Any]:
         """The value of every rank, on every rank."""
@@ -49,6 +53,12 @@ class ThreadCommunicator:
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         return np.stack(self._exchange(array.copy()))
 
+    def send(self, array: NDArray[Any], to: int) -> None:
+        self._posts[self.rank, to].put(array.copy())
+
+    def recv(self, array: NDArray[Any], source: int) -> None:
+        array[...] = self._posts[source, self.rank].get(timeout=TIMEOUT)
+
     def bcast_object(self, value: Any, root: int = 0) -> Any:
         return pickle.loads(self._exchange(pickle.dumps(value))[root])  # noqa: S301
 
@@ -69,12 +79,13 @@ def on_ranks(size: int, action: Callable[[Communicator], T]) -> list[T]:
     """Run `action` on `size` ranks at once; the value of each, or the failure that came first."""
     barrier = threading.Barrier(size)
     slots: list[Any] = [None] * size
+    posts = {(a, b): queue.SimpleQueue[NDArray[Any]]() for a in range(size) for b in range(size)}
     values: list[Any] = [None] * size
     failures: list[BaseException] = []
 
     def run(rank: int) -> None:
         try:
-            values[rank] = action(ThreadCommunicator(rank, size, barrier, slots))
+            values[rank] = action(ThreadCommunicator(rank, size, barrier, slots, posts))
         except BaseException as error:
             failures.append(error)
             barrier.abort()

@@ -117,6 +117,21 @@ def object_verbs_carry_any_value(communicator: Communicator) -> None:
     assert [value["array"].size for value in gathered] == list(range(communicator.size))
 
 
+def what_is_sent_arrives_at_one_rank_in_order(communicator: Communicator) -> None:
+    for sender in range(communicator.size):
+        for receiver in range(communicator.size):
+            if sender == receiver:
+                continue
+            for shape in SHAPES:
+                for dtype in TYPES:
+                    if communicator.rank == sender:
+                        communicator.send(sent_by(sender, shape, dtype), receiver)
+                    elif communicator.rank == receiver:
+                        array = np.zeros(shape, dtype=dtype)
+                        communicator.recv(array, sender)
+                        np.testing.assert_array_equal(array, sent_by(sender, shape, dtype))
+
+
 def node_ranks_count_up_on_one_host(communicator: Communicator) -> None:
     assert communicator.allgather_object(communicator.node_rank()) == list(range(communicator.size))
 
@@ -140,6 +155,7 @@ PROMISES: list[Callable[[Communicator], None]] = [
     buffers_that_are_not_contiguous_are_refused,
     contiguous_parts_of_larger_arrays_are_taken,
     object_verbs_carry_any_value,
+    what_is_sent_arrives_at_one_rank_in_order,
     node_ranks_count_up_on_one_host,
     rank_and_size_belong_together,
 ]

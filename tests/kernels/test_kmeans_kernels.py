@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from hpcjobs.clustering.exact import Grid, make_grid
 from hpcjobs.kernels import kmeans as kernels
-from hpcjobs.kernels.compiling import compile_for
 
 Floats = NDArray[np.float64]
 Points = NDArray[Any]
@@ -157,21 +156,6 @@ def test_reference_can_be_asked_for_by_environment(monkeypatch: pytest.MonkeyPat
 def test_arrays_of_an_unknown_library_are_refused_by_name() -> None:
     with pytest.raises(TypeError, match="no kernels for arrays of fractions"):
         kernels.narrow.twin(Fraction(1))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_compile_for_leaves_nothing_to_compile(dtype: str) -> None:
-    from hpcjobs.kernels.cpu import kmeans as twins
-
-    compile_for(np.dtype(dtype), np.dtype(dtype))
-    before = {name: len(getattr(twins, name).signatures) for name in ("assign", "narrow", "potentials")}
-    rng = np.random.default_rng(4)
-    points = random_points(rng, 70, 3, dtype)
-    assign(kernels.assign, points, NO_WEIGHTS, rng.normal(size=(2, 3)))
-    assign(kernels.assign, points, rng.random(70), rng.normal(size=(2, 3)))
-    kernels.narrow(points, np.zeros(3), np.ones(70))
-    kernels.potentials(points, rng.random(70), np.zeros((2, 3)), np.ones(70), 1.0, np.zeros(2, dtype=np.int64))
-    assert before == {name: len(getattr(twins, name).signatures) for name in before}
 
 
 # The definition is what it says: Python's own floats and integers as oracle.

@@ -120,3 +120,31 @@ def test_numbers_of_some_rows_are_those_of_the_whole_stream(index: int) -> None:
     for row, numbers in zip(rows.tolist(), found, strict=True):
         np.testing.assert_array_equal(numbers, uniforms(9, "rows", index, 8 * row, 8 * row + 8))
     assert uniforms_of(9, "rows", index, rows[:0], 8).shape == (0, 8)
+
+
+# Uniform numbers.
+
+
+def test_uniforms_are_the_words_of_the_reference() -> None:
+    expected = [(word >> 11) * 2.0**-53 for word in islice(words(5, "u", 9), 40)]
+    assert uniforms(5, "u", 9, 0, 40).tolist() == expected
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 4, 5, 1003])
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 100])
+def test_a_part_of_the_uniforms_is_that_part_of_all(start: int, length: int) -> None:
+    whole = uniforms(5, "u", 9, 0, start + length)
+    assert uniforms(5, "u", 9, start, start + length).tolist() == whole[start:].tolist()
+
+
+def test_uniforms_far_along_begin_at_once() -> None:
+    far = 2**40 + 2
+    assert uniforms(5, "u", 9, far, far + 6)[2:].tolist() == uniforms(5, "u", 9, far + 2, far + 6).tolist()
+
+
+def test_uniforms_are_uniform() -> None:
+    drawn = uniforms(1, "uniform", 0, 0, 20_000)
+    counts = np.bincount((drawn * 10).astype(int), minlength=10)
+    assert len(counts) == 10
+    assert float(((counts - 2000) ** 2 / 2000).sum()) < 28
+    assert 0.0 <= drawn.min() < drawn.max() < 1.0

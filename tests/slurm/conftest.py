@@ -66,10 +66,5 @@ def everyone(slurm: Slurm, ordinary_or_why: Slurm | str) -> list[Slurm]:
 
 
 def set_up(folder: Path, python: Path) -> None:
-    """What a user writes once: the Python that has hpcjobs, and the network that the ranks talk over.
-
-    MPICH's UCX names every way to a rank in its address, and Slurm 22.05's PMI2 breaks lines over 1,024 bytes in two.
-    """
-    (folder / "site.sh").write_text(
-        f"export HPCJOBS_PYTHON={python}\nexport UCX_NET_DEVICES=eth0 UCX_TLS=self,sm,tcp\n"
-    )
+    """What a user writes once: the Python that has hpcjobs."""
+    (folder / "site.sh").write_text(f"export HPCJOBS_PYTHON={python}\n")

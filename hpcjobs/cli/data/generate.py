@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hpcjobs.cli import Parser
-from hpcjobs.cli.data import _ranks
+from hpcjobs.cli import Parser, _ranks
 from hpcjobs.runs.progress import Bar
 from hpcjobs.settings import real_number, whole_number
 
@@ -16,7 +15,7 @@ def main(argv: list[str]) -> int:
     from hpcjobs.data.generate import generate_blobs
 
     given = arguments(argv)
-    if (code := _ranks.started("generate", argv, given.pop("ranks"))) is not None:
+    if (code := _ranks.started(["data", "generate"], argv, given.pop("ranks"))) is not None:
         return code
     communicator = _ranks.here()
     with Bar("generate blobs", communicator.rank == 0) as bar:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hpcjobs.cli import Parser
-from hpcjobs.cli.data import _ranks
+from hpcjobs.cli import Parser, _ranks
 from hpcjobs.runs.progress import Bar
 
 USAGE = "SOURCE OUT.h5"
@@ -18,7 +17,7 @@ def main(argv: list[str]) -> int:
     source, out, ranks, given = arguments(argv)
     options = ImportOptions(**given)
     options.check()
-    if (code := _ranks.started("import", argv, ranks)) is not None:
+    if (code := _ranks.started(["data", "import"], argv, ranks)) is not None:
         return code
     communicator = _ranks.here()
     with Bar(f"import {Path(source).name}", communicator.rank == 0) as bar:

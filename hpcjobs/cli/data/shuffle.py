@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hpcjobs.cli import Parser
+from hpcjobs.cli import Parser, _ranks
 from hpcjobs.runs.progress import Bar
 from hpcjobs.settings import memory_size, whole_number
 
@@ -13,12 +13,11 @@ USAGE = "IN OUT.h5"
 def main(argv: list[str]) -> int:
     """`hpcjobs data shuffle`, on any number of ranks."""
     from hpcjobs.data.shuffle import shuffle
-    from hpcjobs.parallel.census import refuse_singletons
-    from hpcjobs.parallel.starter import world
 
     given = arguments(argv)
-    communicator = world()
-    refuse_singletons(communicator)
+    if (code := _ranks.started(["data", "shuffle"], argv, given.pop("ranks"))) is not None:
+        return code
+    communicator = _ranks.here()
     with Bar(f"shuffle {Path(given['source']).name}", communicator.rank == 0) as bar:
         report = shuffle(**given, communicator=communicator, progress=bar.to)
     if communicator.rank == 0:
@@ -29,6 +28,7 @@ def main(argv: list[str]) -> int:
 def request(argv: list[str]) -> dict[str, Any]:
     """The settings of the job that does the same."""
     given = arguments(argv)
+    _ranks.refuse(given.pop("ranks"))
     return given | {"out": str(given["out"])}
 
 
@@ -42,4 +42,5 @@ def arguments(argv: list[str]) -> dict[str, Any]:
         "--memory", type=memory_size, metavar="SIZE", help="what each rank may hold, as 2GB (default: what is free)"
     )
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 if it exists")
+    _ranks.add_ranks(parser)
     return vars(parser.parse(argv))

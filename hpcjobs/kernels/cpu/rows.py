@@ -9,14 +9,21 @@ def rescale(points, offset, factor, unit, out):  # type: ignore[no-untyped-def]
     rows, features = points.shape
     values = np.empty(features)
     for p in range(rows):
-        squares = 0.0
+        largest = 0.0
         for f in range(features):
-            value = (np.float64(points[p, f]) - offset[f]) / factor[f]
-            values[f] = value
-            squares += value * value
-        length = np.sqrt(squares) if unit and squares > 0 else 1.0
-        for f in range(features):
-            out[p, f] = values[f] / length
+            values[f] = (np.float64(points[p, f]) - offset[f]) / factor[f]
+            largest = max(largest, abs(values[f]))
+        if unit and largest > 0:
+            squares = 0.0
+            for f in range(features):
+                values[f] /= largest
+                squares += values[f] * values[f]
+            length = np.sqrt(squares)
+            for f in range(features):
+                out[p, f] = values[f] / length
+        else:
+            for f in range(features):
+                out[p, f] = values[f]
 
 
 @njit(cache=True, error_model="numpy")

@@ -4,12 +4,12 @@ import re
 
 from hpcjobs.launch.doctor import _cgroup
 from hpcjobs.launch.doctor._finding import OK, PROBLEM, WARNING, Finding, Machine
+from hpcjobs.parallel.memory import MIB, SHARE, limits
+from hpcjobs.parallel.memory import machine as of_machine
 
 PLACE = 50
-SHARE = 0.8  # of what is left may be planned with
 LEAST_MIB = 256
 FEW_MIB = 1024
-MIB = 2**20
 
 
 def cores(machine: Machine) -> Finding:
@@ -29,13 +29,11 @@ def cores(machine: Machine) -> Finding:
 
 def memory(machine: Machine) -> Finding:
     """What each rank may take."""
-    told = {"the machine": available(machine.text("proc/meminfo"), "MemAvailable")}
-    told["cgroup"], told["Slurm"] = _cgroup.memory_left(machine), of_slurm(machine)
-    known = {name: size for name, size in told.items() if size is not None}
+    known = limits(machine.root, machine.environment)
     if not known:
         return Finding(WARNING, "the system does not tell", "free -m")
     by, left = min(known.items(), key=lambda item: item[1])
-    installed = available(machine.text("proc/meminfo"), "MemTotal") or left
+    installed = of_machine(machine.root, "MemTotal") or left
     each = SHARE * max(0, left) / machine.ranks
     found = f"{left // MIB} MiB left by {by}, of {installed // MIB} MiB; {each / MIB:.0f} MiB a rank"
     if each < FEW_MIB * MIB:
@@ -43,22 +41,6 @@ def memory(machine: Machine) -> Finding:
         fix = f"hpcjobs doctor -n {fits}" if fits < machine.ranks else "ps -eo rss,pid,user,args --sort=-rss | head"
         return Finding(PROBLEM if each < LEAST_MIB * MIB else WARNING, f"{found}: little", fix)
     return Finding(OK, found)
-
-
-def available(meminfo: str, name: str) -> int | None:
-    """A line of /proc/meminfo in bytes."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", meminfo, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
-
-
-def of_slurm(machine: Machine) -> int | None:
-    """What the job around us was given on a node; None outside of any, and where it was given all."""
-    given = machine.environment
-    node, each, cpus = (
-        int(value) if (value := given.get(name, "")).isdigit() else 0
-        for name in ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE")
-    )
-    return (node or each * cpus) * MIB or None
 
 
 CHECKS = {"cores": cores, "memory": memory}

@@ -48,6 +48,9 @@ if "$python" -c 'import hpcjobs' >"$folder/python.err" 2>&1; then
       start=("$([[ -x $beside ]] && echo "$beside" || echo mpiexec)" -n 2)
     else
       start=(srun "--mpi=$way" --kill-on-bad-exit=1 --ntasks=2)
+      # As in the scripts that come with hpcjobs.
+      netmod=$("$python" -c 'from hpcjobs.parallel.library import netmod; print(netmod())' 2>/dev/null)
+      [[ $way != pmi2 || -z $netmod ]] || export MPIR_CVAR_CH4_NETMOD=${MPIR_CVAR_CH4_NETMOD:-$netmod}
     fi
     timeout -k 5 60 "${start[@]}" "$python" -m mpi4py -m hpcjobs.launch.setup.trial \
       >"$folder/$way.out" 2>"$folder/$way.err"

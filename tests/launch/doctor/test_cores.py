@@ -6,6 +6,7 @@ import pytest
 
 from hpcjobs.launch.doctor import _cgroup, cores
 from hpcjobs.launch.doctor._finding import OK, PROBLEM, WARNING, Machine
+from hpcjobs.parallel.memory import limits
 
 GIB = 2**30
 MEMINFO = "MemTotal:       67108864 kB\nMemFree:  1 kB\nMemAvailable:   33554432 kB\n"  # 64 and 32 GiB
@@ -90,7 +91,7 @@ def test_the_tightest_quota_of_time_counts(tmp_path: Path, files: dict[str, obje
     ],
 )
 def test_the_memory_that_cgroups_leave_is_found(tmp_path: Path, files: dict[str, object], expected: int | None) -> None:
-    assert _cgroup.memory_left(machine(tmp_path, files)) == expected
+    assert limits(machine(tmp_path, files).root, {}).get("cgroup") == expected
 
 
 @pytest.mark.parametrize(

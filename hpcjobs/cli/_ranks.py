@@ -1,4 +1,4 @@
-"""`-n` for the commands of `hpcjobs data`: the command starts itself on ranks."""
+"""`-n` for verbs that need no run folder: the command starts itself on ranks."""
 
 from hpcjobs.cli.run import add_ranks
 from hpcjobs.errors import SettingsError
@@ -10,12 +10,12 @@ from hpcjobs.parallel.starter import world
 __all__ = ["add_ranks", "here", "refuse", "started"]
 
 
-def started(command: str, argv: list[str], ranks: str | None) -> int | None:
-    """Run `hpcjobs data COMMAND ...` on `ranks` ranks; its exit code, or None when this process does the work."""
+def started(command: list[str], argv: list[str], ranks: str | None) -> int | None:
+    """Run `hpcjobs COMMAND ...` on `ranks` ranks; its exit code, or None when this process does the work."""
     local.check(ranks)
     if ranks is None:
         return None
-    return local.launch_command(["data", command, *without_ranks(argv)], ranks)
+    return local.launch_command([*command, *without_ranks(argv)], ranks)
 
 
 def refuse(ranks: str | None) -> None:

@@ -1,0 +1,48 @@
+"""One step of an optimiser over all parameters at once."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.kernels.dispatch import kernel
+
+Array = NDArray[Any]
+
+
+@kernel
+def sgd(
+    parameters: Array, gradient: Array, velocity: Array, rate: Any, momentum: Any, decay: Any, nesterov: bool
+) -> None:
+    """Stochastic gradient descent with momentum as PyTorch defines it; all arrays (parameters,), changed in place.
+
+    Numbers are scalars of the arrays' type.
+    """
+    slope = gradient + decay * parameters
+    velocity[...] = momentum * velocity + slope
+    parameters -= rate * (slope + momentum * velocity if nesterov else velocity)
+
+
+@kernel
+def adam(
+    parameters: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    rate: Any,
+    betas: tuple[Any, Any],
+    corrections: tuple[Any, Any],
+    epsilon: Any,
+    decays: tuple[Any, Any],
+) -> None:
+    """Adam (Kingma and Ba, 2015) as PyTorch orders it; all arrays (parameters,), changed in place.
+
+    `corrections` are 1 - beta1^t and the root of 1 - beta2^t; `decays` the weight decay that is added to the gradient
+    (Adam) and the share taken off the parameters at once (AdamW). Numbers are scalars of the arrays' type.
+    """
+    one = parameters.dtype.type(1)
+    slope = gradient + decays[0] * parameters
+    first[...] = betas[0] * first + (one - betas[0]) * slope
+    second[...] = betas[1] * second + (one - betas[1]) * (slope * slope)
+    kept = parameters * (one - decays[1])
+    parameters[...] = kept - (rate / corrections[0]) * (first / (np.sqrt(second) / corrections[1] + epsilon))

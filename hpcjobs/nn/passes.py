@@ -1,0 +1,217 @@
+"""Forward and backward through a network, layer by layer, on all shards of a rank at once.
+
+Shards go side by side, so that batch normalisation can look at the whole global batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.kernels import pooling as pooling_kernels
+from hpcjobs.nn import convolution, declared, normalisation, pointwise, pooling
+from hpcjobs.nn.network import Node, views
+from hpcjobs.nn.room import Room
+from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
+from hpcjobs.parallel.reduction import tree_sum
+
+Array = NDArray[Any]
+ACTIVATIONS = (declared.Relu, declared.Leaky, declared.Sigmoid, declared.Tanh)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What layers may ask of a step: `samples` are the global numbers of the rows of each shard of this rank.
+
+    `rows` counts those of all shards, `pieces` the shards.
+    """
+
+    training: bool
+    rows: int
+    pieces: int = 1
+    samples: Sequence[NDArray[np.int64]] = ()
+    seed: int = 0
+    step: int = 0
+    communicator: Communicator = field(default_factory=SerialCommunicator)
+    room: Room = field(default_factory=Room)
+
+    def total(self, parts: Sequence[Array], out: Array) -> None:
+        """The sum over all shards, on every rank."""
+        tree_sum(parts, self.pieces, out, self.communicator)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one layer keeps for its backward pass: inputs and outputs of each shard, and more as it needs."""
+
+    node: Node
+    xs: Sequence[Array]
+    ys: Sequence[Array]
+    kept: Any = None
+
+
+def forward(
+    nodes: Sequence[Node], xs: Sequence[Array], parameters: Array, statistics: Array, batch: Batch
+) -> tuple[Sequence[Array], list[Trace]]:
+    """The outputs of each shard and the trace; in training the running `statistics` move on. Collective."""
+    traces: list[Trace] = []
+    for number, node in enumerate(nodes):
+        own, running = views(parameters, node.parameters), views(statistics, node.statistics)
+        room = batch.room.inside(node.name)
+        kept: Any = None
+        if isinstance(node.layer, declared.Flatten):
+            ys = [x.reshape(len(x), -1) for x in xs]
+        elif isinstance(node.layer, declared.Relu) and number and _takes_relu(nodes[number - 1]):
+            ys = list(xs)  # the layer before has seen to it
+        elif isinstance(node.layer, declared.Dropout) and not batch.training:
+            ys = list(xs)
+        elif isinstance(node.layer, declared.Residual):
+            ys, kept = _branches(node, xs, parameters, statistics, batch)
+        else:
+            ys = [room.inside(shard).empty("y", (len(x), *node.gives), x.dtype) for shard, x in enumerate(xs)]
+            if isinstance(node.layer, declared.BatchNorm) and batch.training:
+                count = batch.rows * normalisation.places(node.takes)
+                kept = normalisation.normalise(node.layer, xs, ys, own, running, count, batch.total)
+            else:
+                relu = number + 1 < len(nodes) and isinstance(nodes[number + 1].layer, declared.Relu)
+                kept = [
+                    _one(node, shard, x, y, own, running, relu, batch, room)
+                    for shard, (x, y) in enumerate(zip(xs, ys, strict=True))
+                ]
+        traces.append(Trace(node, xs, ys, kept))
+        xs = ys
+    return xs, traces
+
+
+def backward(
+    traces: Sequence[Trace], dys: Sequence[Array], parameters: Array, gradients: Sequence[Array], batch: Batch,
+    *, wanted: bool = False,
+) -> Sequence[Array]:  # fmt: skip
+    """Write the gradient of each shard to `gradients` (parameters,) of it; `dys` are used up. Collective.
+
+    Returns the gradients of the inputs if they are `wanted`: nothing before the first parameters asks for them.
+    """
+    first = 0 if wanted else next((i for i, trace in enumerate(traces) if _learns(trace.node)), len(traces))
+    for number in range(len(traces) - 1, first - 1, -1):
+        trace = traces[number]
+        node, own = trace.node, views(parameters, trace.node.parameters)
+        slopes = [views(gradient, node.parameters) for gradient in gradients]
+        room = batch.room.inside(node.name)
+        needed = wanted or number > first
+        if isinstance(node.layer, declared.Flatten):
+            dys = [dy.reshape(x.shape) for dy, x in zip(dys, trace.xs, strict=True)]
+        elif isinstance(node.layer, declared.Residual):
+            dys = _branches_backward(trace, dys, parameters, gradients, batch)
+        elif isinstance(node.layer, declared.BatchNorm):
+            count = batch.rows * normalisation.places(node.takes)
+            normalisation.normalise_backward(trace.xs, dys, own, slopes, trace.kept, count, batch.total)
+        else:
+            dys = [
+                _one_backward(trace, shard, dy, own, slope, room, needed)
+                for shard, (dy, slope) in enumerate(zip(dys, slopes, strict=True))
+            ]
+    return dys
+
+
+def _takes_relu(node: Node) -> bool:
+    return isinstance(node.layer, declared.Conv | declared.Dense)
+
+
+def _learns(node: Node) -> bool:
+    return bool(node.parameters) or any(_learns(inner) for inner in (*node.body, *node.shortcut))
+
+
+def _one(
+    node: Node, shard: int, x: Array, y: Array, own: Mapping[str, Array], running: Mapping[str, Array], relu: bool,
+    batch: Batch, room: Room,
+) -> Any:  # fmt: skip
+    """One layer of one shard; what its backward pass needs beyond x and y."""
+    floor = 0.0 if relu else -np.inf
+    match node.layer:
+        case declared.Conv():
+            window = convolution.window_of(node.layer, *node.takes[:2])
+            convolution.conv_forward(x, own, window, y, room, floor)
+        case declared.Dense():
+            convolution.dense_forward(x, own, y, floor)
+        case declared.MaxPool():
+            which = room.inside(shard).empty("which", y.shape, np.uint8)
+            pooling_kernels.max_pool(x, node.layer.size, node.layer.stride or node.layer.size, y, which)
+            return which
+        case declared.AveragePool():
+            pooling.average_forward(x, node.layer.size, y)
+        case declared.GlobalPool():
+            pooling.global_forward(x, y)
+        case declared.BatchNorm():
+            normalisation.frozen(node.layer, x, y, own, running)
+        case declared.Dropout():
+            mask = pointwise.dropout_mask(node.layer.rate, batch.seed, node.name, batch.step, batch.samples[shard], x)
+            np.multiply(x, mask, out=y)
+            return mask
+        case _:
+            pointwise.activate(node.layer, x, y)
+    return None
+
+
+def _one_backward(
+    trace: Trace, shard: int, dy: Array, own: Mapping[str, Array], slopes: Mapping[str, Array], room: Room, needed: bool
+) -> Array:
+    """The gradient of one layer's input on one shard."""
+    node, x, y = trace.node, trace.xs[shard], trace.ys[shard]
+    if isinstance(node.layer, ACTIVATIONS):
+        pointwise.activate_backward(node.layer, y, dy)
+        return dy
+    if isinstance(node.layer, declared.Dropout):
+        dy *= trace.kept[shard]
+        return dy
+    dx = room.inside(shard).empty("dx", x.shape, x.dtype) if needed else None
+    match node.layer:
+        case declared.Conv():
+            window = convolution.window_of(node.layer, *node.takes[:2])
+            convolution.conv_backward(x, own, window, dy, slopes, dx, room)
+            return dy if dx is None else dx
+        case declared.Dense():
+            convolution.dense_backward(x, own, dy, slopes, dx)
+            return dy if dx is None else dx
+    assert dx is not None, "only a layer that learns can be the first"
+    match node.layer:
+        case declared.MaxPool():
+            stride = node.layer.stride or node.layer.size
+            pooling_kernels.max_pool_backward(dy, trace.kept[shard], node.layer.size, stride, dx)
+        case declared.AveragePool():
+            pooling.average_backward(dy, node.layer.size, dx)
+        case declared.GlobalPool():
+            pooling.global_backward(dy, dx)
+    return dx
+
+
+def _branches(
+    node: Node, xs: Sequence[Array], parameters: Array, statistics: Array, batch: Batch
+) -> tuple[list[Array], tuple[list[Trace], list[Trace]]]:
+    """The sum of both branches."""
+    bodies, body = forward(node.body, xs, parameters, statistics, batch)
+    shortcuts, shortcut = forward(node.shortcut, xs, parameters, statistics, batch)
+    room = batch.room.inside(node.name)
+    ys = []
+    for shard, (one, other) in enumerate(zip(bodies, shortcuts, strict=True)):
+        y = room.inside(shard).empty("y", one.shape, one.dtype)
+        np.add(one, other, out=y)
+        ys.append(y)
+    return ys, (body, shortcut)
+
+
+def _branches_backward(
+    trace: Trace, dys: Sequence[Array], parameters: Array, gradients: Sequence[Array], batch: Batch
+) -> list[Array]:
+    """What comes back through both branches, added up; each uses up a dy of its own."""
+    room = batch.room.inside(trace.node.name)
+    copies = []
+    for shard, dy in enumerate(dys):
+        copy = room.inside(shard).empty("copy", dy.shape, dy.dtype)
+        copy[...] = dy
+        copies.append(copy)
+    body, shortcut = trace.kept
+    ones = backward(body, dys, parameters, gradients, batch, wanted=True)
+    others = backward(shortcut, copies, parameters, gradients, batch, wanted=True)
+    return [np.add(one, other, out=one) for one, other in zip(ones, others, strict=True)]

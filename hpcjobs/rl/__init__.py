@@ -1,0 +1,1 @@
+"""Reinforcement learning: environments as tables, learners, exact planning; functions of arrays."""
