@@ -135,10 +135,15 @@ def _numbers(start: int, stop: int) -> Iterator[NDArray[np.int64]]:
         yield np.arange(first, min(stop, first + ROWS_AT_A_TIME))
 
 
-def name_row(source: Source, row: int) -> str:
-    """A row by its identity, or by its number where it has none."""
+def identity(source: Source, row: int) -> int | str:
+    """The identity of a row, or its number where it has none."""
     if source.id_name is None:
-        return f"row {row}"
+        return row
     with Reader(locate_ids(source)) as reader:
         value = next(iter(reader.blocks(row, row + 1, 1)))[0]
-    return f"id {value.decode(errors='replace') if isinstance(value, bytes) else value}"
+    return value.decode(errors="replace") if isinstance(value, bytes) else int(value)
+
+
+def name_row(source: Source, row: int) -> str:
+    """A row by its identity, or by its number where it has none."""
+    return f"{'row' if source.id_name is None else 'id'} {identity(source, row)}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.jobs._cnn_input import pixels
+from hpcjobs.jobs._cnn_names import Names, names_of
 from hpcjobs.nn.declared import Layer, parse
 from hpcjobs.nn.losses import probabilities
 from hpcjobs.nn.network import Block, Network, Node, build, view
@@ -17,7 +18,7 @@ from hpcjobs.nn.room import Room
 from hpcjobs.nn.training import outputs_of
 
 # What of the result is the model, and what is said of each row.
-MODEL = ("network", "parameters", "statistics")
+MODEL = ("network", "parameters", "statistics", "class_name")
 PREDICTS = {
     "labels": "class of each image, -1 where a value is missing or infinite",
     "probabilities": "probability of each class",
@@ -34,6 +35,7 @@ class Trained:
     kind: str
     classes: int
     rescale: float
+    names: Names = ()
 
 
 def name_of(node: Node, block: Block) -> str:
@@ -56,7 +58,8 @@ def load(model: Mapping[str, NDArray[Any]]) -> Trained:
         view(parameters, block)[...] = model[f"parameters/{name_of(node, block)}"]
     for node, block in network.statistics():
         view(statistics, block)[...] = model[f"statistics/{name_of(node, block)}"]
-    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], facts["rescale"])
+    names = names_of(model.get("class_name"))
+    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], facts["rescale"], names)
 
 
 def shape_of(model: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:

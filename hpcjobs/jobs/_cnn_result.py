@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.data.schema import Variable, rows_of, text
+from hpcjobs.data.schema import Variable, rows_of, text, texts
 from hpcjobs.data.slab import identities, shards_of
 from hpcjobs.jobs._cnn_check import Ground, Images
 from hpcjobs.jobs._cnn_input import Pictures
+from hpcjobs.jobs._cnn_names import class_names
 from hpcjobs.jobs._cnn_predict import Trained, declare, name_of
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import Memory
@@ -19,7 +20,7 @@ from hpcjobs.nn.measures import confusion
 from hpcjobs.nn.network import Block, Node, view
 from hpcjobs.nn.room import Room
 from hpcjobs.nn.training import Learner, outputs_of
-from hpcjobs.parallel.communicator import Communicator
+from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs.context import Context
 
 ROWS_AT_A_TIME = 256
@@ -31,6 +32,7 @@ class Judged:
     """What a network says of this rank's rows, and how right it is on those of all ranks."""
 
     probabilities: NDArray[np.float64]  # (local rows, classes)
+    losses: NDArray[np.float64]  # (local rows,)
     loss: float
     accuracy: float
     confusion: NDArray[np.int64]
@@ -46,12 +48,13 @@ def judge(trained: Trained, images: Images, pictures: Pictures, comm: Communicat
         shares.append(probabilities(trained.kind, outputs))
         losses.append(loss_of(trained.kind, outputs, images.values[rows])[0])
     found, truth = np.concatenate(shares), images.values[span.start : span.stop]
-    loss = float(np.concatenate(comm.allgather_object(np.concatenate(losses))).sum()) / images.source.rows
+    each = np.concatenate(losses)
+    loss = float(np.concatenate(comm.allgather_object(each)).sum()) / images.source.rows
     if trained.kind == "mse":
-        return Judged(found, loss, float("nan"), np.zeros((1, 1), dtype=np.int64))
+        return Judged(found, each, loss, float("nan"), np.zeros((1, 1), dtype=np.int64))
     counts = confusion(truth, found.argmax(axis=1), trained.classes)
     comm.allreduce_sum(counts)
-    return Judged(found, loss, int(np.trace(counts)) / images.source.rows, counts)
+    return Judged(found, each, loss, int(np.trace(counts)) / images.source.rows, counts)
 
 
 def as_trained(ground: Ground, learner: Learner) -> Trained:
@@ -75,6 +78,9 @@ def finish(
         "/result/steps": Variable((), np.array(step), "steps that were trained"),
         "/result/loss": Variable((), np.array(context.history.columns["loss"][-1]), "loss of the last step"),
     }
+    names = on_root(context.communicator, lambda: class_names(ground.images, ground.classes))
+    if names and ground.kind != "mse":
+        found["/result/class_name"] = Variable(("class",), texts(names), "what each class is called")
     found |= _arrays("parameters", learner.parameters, ground.network.parameters())
     found |= _arrays("statistics", learner.statistics, ground.network.statistics())
     if ground.validation is None:

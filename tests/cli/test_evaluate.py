@@ -25,7 +25,7 @@ def test_a_job_without_data_has_its_own_flags_alone() -> None:
     given = vars(evaluate.parser(Games).parse(["run", "--episodes", "7", "-o", "played.h5"]))
     assert given["episodes"] == "7"
     assert given["out"] == Path("played.h5")
-    with pytest.raises(SettingsError, match="unknown argument rows.h5"):
+    with pytest.raises(SettingsError, match=r"unknown argument rows\.h5"):
         evaluate.parser(Games).parse(["run", "rows.h5"])
 
 

@@ -1,0 +1,56 @@
+"""Networks with first parameters, as a result would hold them, and images for them."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hpcjobs.data.schema import text, texts
+from hpcjobs.jobs._cnn_predict import declare, name_of
+from hpcjobs.nn.declared import Layer
+from hpcjobs.nn.network import Network, build, first_parameters, first_statistics, view
+from hpcjobs.runs.model import Model
+
+Layers = tuple[Layer, ...]
+
+
+def model_of(
+    layers: Layers, shape: tuple[int, ...], kind: str = "categorical", names: tuple[str, ...] = (), seed: int = 3
+) -> Model:
+    """A model with drawn parameters and statistics that are none of the beginning."""
+    network = build(layers, shape)
+    draw = np.random.default_rng(seed)
+    parameters = first_parameters(network, seed, "he", np.dtype(np.float32))
+    parameters += draw.normal(scale=0.05, size=network.size).astype(np.float32)
+    statistics = first_statistics(network) + draw.uniform(0, 0.3, network.statistics_size)
+    return as_model(network, layers, parameters, statistics, kind, names)
+
+
+def as_model(
+    network: Network, layers: Layers, parameters: NDArray[Any], statistics: NDArray[Any], kind: str,
+    names: tuple[str, ...] = (),
+) -> Model:  # fmt: skip
+    classes = 2 if kind == "binary" else network.gives[0]
+    arrays = {"network": text(declare(layers, network, kind, classes, 1 / 255))}
+    for group, buffer, blocks in (
+        ("parameters", parameters, network.parameters()),
+        ("statistics", statistics, network.statistics()),
+    ):
+        for node, block in blocks:
+            arrays[f"{group}/{name_of(node, block)}"] = view(buffer, block)
+    if names:
+        arrays["class_name"] = texts(names)
+    return Model(Path("result.h5"), "cnn", "0123456789", "digest", arrays)
+
+
+def images_file(path: Path, rows: int, shape: tuple[int, ...], classes: int, **columns: NDArray[Any]) -> Path:
+    """Noise, its classes, and columns beside them."""
+    draw = np.random.default_rng(11)
+    with h5py.File(path, "w") as file:
+        file["data/x"] = draw.integers(0, 256, size=(rows, *shape)).astype(np.uint8)
+        file["data/y"] = draw.integers(0, classes, rows)
+        for name, values in columns.items():
+            file[f"data/{name}"] = values
+    return path
