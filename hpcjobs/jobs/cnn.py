@@ -10,6 +10,7 @@ from hpcjobs.data.slab import digest_rows
 from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs._cnn_check import Ground, check
 from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
+from hpcjobs.jobs._cnn_export import EXPORTS
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import Loader, Pictures
 from hpcjobs.jobs._cnn_predict import MODEL, PREDICTS, predict, shape_of
@@ -26,6 +27,7 @@ from hpcjobs.parallel.shards import Shards
 from hpcjobs.runs.context import Context
 
 __all__ = [
+    "EXPORTS",
     "MODEL",
     "PREDICTS",
     "Evaluation",
