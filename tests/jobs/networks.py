@@ -24,7 +24,7 @@ def model_of(
     draw = np.random.default_rng(seed)
     parameters = first_parameters(network, seed, "he", np.dtype(np.float32))
     parameters += draw.normal(scale=0.05, size=network.size).astype(np.float32)
-    statistics = first_statistics(network) + draw.uniform(0, 0.3, network.statistics_size)
+    statistics = 0.5 * first_statistics(network) + draw.uniform(0, 0.1, network.statistics_size)
     return as_model(network, layers, parameters, statistics, kind, names)
 
 
