@@ -155,6 +155,19 @@ def memory_size(text: str) -> int:
     return int(Decimal(number) * (1024 if binary else 1000) ** power)
 
 
+def memory_limit(memory: str | None) -> int | None:
+    """What `--memory` says, in bytes; None for what is free."""
+    if memory is None:
+        return None
+    try:
+        found = memory_size(memory)
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"--memory: {error}") from None
+    if found == 0:
+        raise SettingsError("--memory is 0: a rank needs room for some rows")
+    return found
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The keys of a TOML file."""
     try:

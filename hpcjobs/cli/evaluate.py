@@ -57,11 +57,11 @@ def print_measures(found: dict[str, Any], console: Console) -> None:
         return
     table = Table(*found["classes"][0], box=None, header_style="bold", padding=(0, 2, 0, 0))
     for row in found["classes"]:
-        table.add_row(*(f"{value:.4g}" for value in row.values()))
+        table.add_row(*(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
     console.print(table)
     console.print("confusion (rows: true classes, columns: predicted)")
-    for row in found["confusion"]:
-        console.print(" ".join(f"{count:6d}" for count in row))
+    for row, told in zip(found["confusion"], found["classes"], strict=True):
+        console.print(" ".join(f"{count:6d}" for count in row), told.get("name", ""), markup=False)
 
 
 def _plain(value: Any) -> Any:

@@ -6,30 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.jobs._cnn_check import check_like, find_images
-from hpcjobs.jobs._cnn_input import Pictures
+from hpcjobs.jobs._cnn_check import known_images
 from hpcjobs.jobs._cnn_predict import load
 from hpcjobs.jobs._cnn_result import judge
 from hpcjobs.nn.measures import roc_aucs, scores
-from hpcjobs.nn.network import told
-from hpcjobs.parallel.communicator import Communicator, on_all, on_root
+from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs.model import Model
 
 
 def evaluate(model: Model, data: str, labels: str | None, comm: Communicator) -> dict[str, Any]:
     """Loss, accuracy, confusion, and of each class precision, recall, F1 and ROC AUC. Collective."""
     trained = load(model.arrays)
-    takes = trained.network.takes
-    flat = told(takes).replace(" ", "")
-
-    def find() -> Any:
-        images = find_images(data, labels, None, trained.rescale, "DATA", flat)
-        check_like(images, takes, None if trained.kind == "mse" else trained.classes)
-        return images
-
-    images = on_root(comm, find)
-    with on_all(comm, lambda: Pictures(images)) as pictures:
-        judged = judge(trained, images, pictures, comm)
+    shape = trained.preparation.shape
+    images = on_root(comm, lambda: known_images(data, labels, shape, trained.kind, trained.classes, trained.names))
+    judged = judge(trained, images, comm)
     found: dict[str, Any] = {"rows": images.source.rows, "loss": judged.loss}
     if trained.kind == "mse":
         return found
@@ -37,7 +27,8 @@ def evaluate(model: Model, data: str, labels: str | None, comm: Communicator) ->
     each = scores(judged.confusion)
     columns: Mapping[str, NDArray[Any]] = {**vars(each), "roc_auc": roc_aucs(images.values, shares)}
     classes = [
-        {"class": number, **{name: column[number].item() for name, column in columns.items()}}
+        {"class": number, **({"name": trained.names[number]} if trained.names else {})}
+        | {name: column[number].item() for name, column in columns.items()}
         for number in range(trained.classes)
     ]
     return found | {"accuracy": judged.accuracy, "confusion": judged.confusion.tolist(), "classes": classes}
