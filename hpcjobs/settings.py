@@ -127,6 +127,16 @@ def table(settings: type[T], value: Any, base: Path, origin: str) -> T:
     return settings(**found)
 
 
+def written(value: Mapping[str, Any], usual: msgspec.Struct) -> str:
+    """What a table says other than by default, as `KEY=VALUE,...`: what `table` reads."""
+    default = msgspec.to_builtins(usual)
+    return ",".join(
+        f"{key}={str(item).lower() if isinstance(item, bool) else item}"
+        for key, item in value.items()
+        if item != default.get(key)
+    )
+
+
 def whole_number(text: str) -> int:
     """A flag's text as a whole number; `1e6` is one."""
     with contextlib.suppress(argparse.ArgumentTypeError):
