@@ -49,7 +49,7 @@ test-docker: .venv/test
 
 accept: .venv/test
 	@mkdir -p accept/logs
-	@for name in same_bits peak_memory kill_and_resume hostile_text qlearning; do \
+	@for name in same_bits peak_memory kill_and_resume hostile_text qlearning cnn_images; do \
 	  echo "== $$name"; $(CLEAN) $(BIN)/python accept/$$name.py 2>&1 | tee accept/logs/$$name.log; done
 
 bench: .venv/test

@@ -27,9 +27,7 @@ from hpcjobs.nn.augment import Preparation
 from hpcjobs.nn.augmentation import Augmentation
 from hpcjobs.nn.drawing import UNIT, draw
 
-SETTINGS = Augmentation(
-    rotation=40, width_shift=0.2, height_shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True, rescale=1 / 255
-)
+SETTINGS = Augmentation(rotation=40, width_shift=0.2, height_shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
 SHARD = 32  # images at a time
 Images = NDArray[np.uint8]
 Singles = NDArray[np.float32]
@@ -62,7 +60,7 @@ def main() -> None:
 
 def by_us(given: NDArray[Any]) -> Iterator[Singles]:
     """Shard by shard, as a loader does."""
-    prepare = Preparation(SETTINGS, given.shape[1:], seed=1)
+    prepare = Preparation(SETTINGS, given.shape[1:], rescale=1 / 255, seed=1)
     labels = np.zeros(len(given))
     rows = np.arange(len(given))
     for start in range(0, len(given), SHARD):
@@ -79,7 +77,7 @@ def by_scipy(given: Images) -> Singles:
             result[..., channel] = ndimage.affine_transform(
                 image[..., channel], m[:, :2], m[:, 2], order=1, mode="nearest"
             )
-        result *= SETTINGS.rescale
+        result /= 255
     return out
 
 

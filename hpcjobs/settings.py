@@ -127,6 +127,16 @@ def table(settings: type[T], value: Any, base: Path, origin: str) -> T:
     return settings(**found)
 
 
+def written(value: Mapping[str, Any], usual: msgspec.Struct) -> str:
+    """What a table says other than by default, as `KEY=VALUE,...`: what `table` reads."""
+    default = msgspec.to_builtins(usual)
+    return ",".join(
+        f"{key}={str(item).lower() if isinstance(item, bool) else item}"
+        for key, item in value.items()
+        if item != default.get(key)
+    )
+
+
 def whole_number(text: str) -> int:
     """A flag's text as a whole number; `1e6` is one."""
     with contextlib.suppress(argparse.ArgumentTypeError):
@@ -153,6 +163,19 @@ def memory_size(text: str) -> int:
     number, unit, binary = found.groups()
     power = "kMGT".index(unit.replace("K", "k")) + 1 if unit else 0
     return int(Decimal(number) * (1024 if binary else 1000) ** power)
+
+
+def memory_limit(memory: str | None) -> int | None:
+    """What `--memory` says, in bytes; None for what is free."""
+    if memory is None:
+        return None
+    try:
+        found = memory_size(memory)
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"--memory: {error}") from None
+    if found == 0:
+        raise SettingsError("--memory is 0: a rank needs room for some rows")
+    return found
 
 
 def read_toml(path: Path) -> dict[str, Any]:

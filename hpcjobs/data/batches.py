@@ -27,6 +27,7 @@ Singles = NDArray[np.float32]
 # Images (n, height, width, channels) as in the file, labels (n,), rows (n,), pass: images and labels to train on.
 Prepare = Callable[[Array, Array, Integers, int], tuple[Singles, Array]]
 Key = tuple[int, int]  # pass, pool
+LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,7 @@ class Loader:
         self._ahead: dict[int, tuple[Key, Future[Pool]]] = {}
 
     def shard(self, epoch: int, step: int, shard: int) -> tuple[Singles, Array, Integers]:
-        """Images x (n, height, width, channels), labels y (n, ...) and row numbers (n,) of one shard of one batch.
-
-        Where a batch is filled up, the last rows of x and y are 0 and their numbers -1: `sample >= 0` is the mask.
-        """
+        """Images x (n, height, width, channels), labels y (n, ...) and row numbers (n,) of one shard of one batch."""
         order = self.order
         number, at = divmod(epoch * self.steps_per_epoch + step, order.steps)
         which, offset = divmod(at * order.shard_rows, order.pool_rows)
@@ -85,12 +83,7 @@ class Loader:
         some = slice(offset, offset + order.shard_rows)
         numbers = found.numbers[some]
         x, y = self._prepare(found.rows[found.places[some]], self._labels[numbers], numbers, number)
-        missing = order.shard_rows - len(numbers)
-        return (
-            (x, y, numbers)
-            if missing == 0
-            else (_filled(x, missing), _filled(y, missing), _filled(numbers, missing, -1))
-        )
+        return x, y, numbers
 
     def close(self) -> None:
         """Give file and thread back."""
@@ -124,7 +117,7 @@ class Loader:
             self._ask(shard, key)
         found = self._ahead[shard][1].result()
         number, pool = key
-        self._ask(shard, (number, pool + 1) if pool + 1 < self.order.pools(shard) else (number + 1, 0))
+        self._ask(shard, (number, pool + 1) if pool + 1 < self.order.pools else (number + 1, 0))
         check_finite(self._source, found.rows, np.sort(found.numbers))
         return found
 
@@ -168,17 +161,12 @@ def hold(source: Source, communicator: Communicator, memory: int | None = None) 
 
 
 def check_finite(source: Source, rows: Array, numbers: Integers) -> None:
-    """Refuse images (n, ...) with NaN or infinite values; `numbers` (n,) are their rows."""
+    """Refuse images (n, ...) with NaN, or values that float32 cannot hold; `numbers` (n,) are their rows."""
     if rows.dtype.kind != "f":
         return
-    finite = np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
+    finite = (np.abs(rows) <= LARGEST).all(axis=tuple(range(1, rows.ndim)))
     if not finite.all():
         wrong = int(numbers[np.argmin(finite)])
         raise DataError(
             f"{source}: the image of {name_row(source, wrong)} holds NaN or infinite values; mend or remove it"
         )
-
-
-def _filled(rows: Array, missing: int, value: int = 0) -> Array:
-    """Rows (n, ...) with as many more of one value."""
-    return np.concatenate([rows, np.full((missing, *rows.shape[1:]), value, dtype=rows.dtype)])

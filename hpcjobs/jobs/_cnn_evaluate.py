@@ -7,21 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.schema import Variable, rows_of
-from hpcjobs.data.slab import identities, identity, refuse_rows, shards_of
-from hpcjobs.jobs._cnn_check import Images, check_like, find_images
+from hpcjobs.data.slab import identities, identity, shards_of
+from hpcjobs.jobs._cnn_check import Images, known_images
 from hpcjobs.jobs._cnn_groups import Rows, compared, measured, read_groups, spans
-from hpcjobs.jobs._cnn_input import Pictures
-from hpcjobs.jobs._cnn_names import Names, agreed, class_names
 from hpcjobs.jobs._cnn_predict import PREDICTS, load
 from hpcjobs.jobs._cnn_result import Judged, judge
 from hpcjobs.jobs._evaluate import Evaluated
 from hpcjobs.nn.measures import BINS, area, confusion, rankings, reliability, scores
-from hpcjobs.nn.network import told as shown
-from hpcjobs.parallel.communicator import Communicator, on_all, on_root
+from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs.model import Model
 from hpcjobs.settings import setting
 
 Listed = list[dict[str, Any]]
+Names = tuple[str, ...]
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,21 +39,15 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 def evaluate(model: Model, wanted: Evaluation, comm: Communicator) -> Evaluated:
     """Measures with intervals, confusion, each class, calibration, groups, and the worst mistakes. Collective."""
     trained = load(model.arrays)
-    takes, numbers = trained.network.takes, trained.kind == "mse"
-    flat = shown(takes).replace(" ", "")
+    numbers, names, shape = trained.kind == "mse", trained.names, trained.preparation.shape
 
-    def find() -> tuple[Images, Names, NDArray[Any] | None]:
-        images = find_images(wanted.data, wanted.labels, None, trained.rescale, "DATA", flat)
-        check_like(images, takes, None if numbers else trained.classes)
-        names = () if numbers else agreed(trained.names, class_names(images, trained.classes), str(images.labels))
-        return images, names, None if wanted.groups is None else read_groups(wanted.groups, images.source)
+    def find() -> tuple[Images, NDArray[Any] | None]:
+        images = known_images(wanted.data, wanted.labels, shape, trained.kind, trained.classes, names)
+        return images, None if wanted.groups is None else read_groups(wanted.groups, images.source)
 
-    images, names, groups = on_root(comm, find)
-    with on_all(comm, lambda: Pictures(images)) as pictures:
-        judged = judge(trained, images, pictures, comm)
+    images, groups = on_root(comm, find)
+    judged = judge(trained, images, comm)
     start = shards_of(images.source).rows(comm.rank, comm.size).start
-    odd = start + np.flatnonzero(~np.isfinite(judged.losses))
-    refuse_rows(images.source, odd, "missing or infinite values", "mend or remove them", comm)
     gathered = (np.concatenate(comm.allgather_object(each)) for each in (judged.losses, judged.probabilities))
     rows = Rows(images.values, *gathered)
     found: dict[str, Any] = measured(rows, numbers)

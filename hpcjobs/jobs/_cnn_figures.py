@@ -6,7 +6,8 @@ import numpy as np
 
 from hpcjobs.report.kinds import Curve, Figure, Images, Line, Material
 
-MOST_POINTS = 500
+MOST_POINTS = 200
+MOST_NAMED = 20
 
 
 def figures(material: Material) -> Iterator[Figure]:
@@ -40,5 +41,7 @@ def confusion(material: Material) -> Iterator[Figure]:
         return
     right = np.trace(counts) / counts.sum()
     told = f"{counts.sum()} images of {len(counts)} classes, {right:.1%} right"
-    caption = f"{told}; rows are true classes, columns predicted ones, white is {counts.max()} images."
+    names = [name.decode(errors="replace") for name in material.result.get("class_name", np.array([])).tolist()]
+    called = f" ({', '.join(names)})" if 0 < len(names) <= MOST_NAMED else ""
+    caption = f"{told}{called}; rows are true classes, columns predicted ones, white is {counts.max()} images."
     yield Images("Confusion", caption, f"Confusion matrix: {told}.", counts[None].astype(np.float64), ["all"])

@@ -22,7 +22,7 @@ FEW = "too few to judge"
 class Rows:
     """What is known of some rows: truth (rows,), losses (rows,), probabilities (rows, classes)."""
 
-    truth: NDArray[np.float64]
+    truth: NDArray[Any]
     losses: NDArray[np.float64]
     probabilities: NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """A network as an ONNX graph, and the arrays of such a graph again.
 
-Images come as they lie in HDF5, (n, h, w, c) and before they are rescaled; inside the graph channels go first, as ONNX
+Images come as they lie in HDF5, (n, h, w, c) and before they are prepared; inside the graph channels go first, as ONNX
 wants it, and are last again where an image becomes a line of numbers: that is the order of our dense layers.
 """
 
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data import extras
-from hpcjobs.errors import DataError
+from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs._cnn_predict import Trained, name_of
+from hpcjobs.kernels.augment import SMALL
 from hpcjobs.nn import declared
 from hpcjobs.nn.convolution import window_of
 from hpcjobs.nn.network import Node, views
@@ -29,8 +30,8 @@ def graph(trained: Trained, facts: Mapping[str, str]) -> bytes:
     drawn = _Graph(onnx, trained)
     end = drawn.chain(trained.network.nodes, drawn.images())
     output = drawn.ends(end)
-    kind, network = onnx.TensorProto.FLOAT, trained.network
-    takes = onnx.helper.make_tensor_value_info("images", kind, ["n", *network.takes])
+    kind = onnx.TensorProto.FLOAT
+    takes = onnx.helper.make_tensor_value_info("images", kind, ["n", *trained.preparation.shape])
     gives = onnx.helper.make_tensor_value_info(output, kind, ["n", trained.classes])
     made = onnx.helper.make_graph(drawn.nodes, "hpcjobs", [takes], [gives], drawn.constants)
     opset = onnx.helper.make_opsetid("", OPSET)
@@ -64,9 +65,30 @@ class _Graph:
         self._onnx, self._trained = onnx, trained
 
     def images(self) -> str:
-        """Images as the first layer takes them."""
-        scale = self._constant("rescale", np.array(self._trained.rescale, dtype=np.float32))
-        return self._node("Transpose", [self._node("Mul", ["images", scale])], perm=TO_CHANNELS_FIRST)
+        """Images as the first layer takes them: cropped from the middle, rescaled, standardised, channels first."""
+        preparation, x = self._trained.preparation, "images"
+        size, shape = preparation.prepared_shape[:2], preparation.shape[:2]
+        if size != shape:
+            corner = [(whole - part) // 2 for whole, part in zip(shape, size, strict=True)]
+            if min(corner) < 0:
+                raise SettingsError("an ONNX file cannot hold a crop that is larger than the images (crop-padding)")
+            ends = [first + part for first, part in zip(corner, size, strict=True)]
+            spans = {"first": corner, "end": ends, "axes": [1, 2]}
+            names = [self._constant(f"crop_{name}", np.array(span, dtype=np.int64)) for name, span in spans.items()]
+            x = self._node("Slice", [x, *names])
+        scale, shift = preparation.scaling()
+        x = self._node("Mul", [x, self._constant("scale_of_pixels", scale)])
+        x = self._node("Add", [x, self._constant("shift_of_pixels", shift)])
+        if preparation.augmentation.standardise == "sample":
+            away = self._node("Sub", [x, self._mean(x)])
+            deviation = self._node("Sqrt", [self._mean(self._node("Mul", [away, away]))])
+            small = self._constant("small", np.array(SMALL, dtype=np.float32))
+            x = self._node("Div", [away, self._node("Add", [deviation, small])])
+        return self._node("Transpose", [x], perm=TO_CHANNELS_FIRST)
+
+    def _mean(self, x: str) -> str:
+        """The mean of each image."""
+        return self._node("ReduceMean", [x], axes=[1, 2, 3], keepdims=1)
 
     def ends(self, line: str) -> str:
         """What is said of each image: probabilities, or numbers."""
@@ -130,7 +152,7 @@ class _Graph:
         block = next(one for one in (*node.parameters, *node.statistics) if one.name == name)
         return self._constant(name_of(node, block), array.astype(np.float32))
 
-    def _constant(self, name: str, array: NDArray[np.float32]) -> str:
+    def _constant(self, name: str, array: NDArray[Any]) -> str:
         self.constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 

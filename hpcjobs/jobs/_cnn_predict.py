@@ -9,16 +9,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.jobs._cnn_input import pixels
-from hpcjobs.jobs._cnn_names import Names, names_of
-from hpcjobs.nn.declared import Layer, parse
+from hpcjobs.data.batches import LARGEST
+from hpcjobs.nn.augment import Preparation
+from hpcjobs.nn.augmentation import Augmentation
+from hpcjobs.nn.channels import Channels
+from hpcjobs.nn.declared import parse
 from hpcjobs.nn.losses import probabilities
 from hpcjobs.nn.network import Block, Network, Node, build, view
 from hpcjobs.nn.room import Room
 from hpcjobs.nn.training import outputs_of
 
 # What of the result is the model, and what is said of each row.
-MODEL = ("network", "parameters", "statistics", "class_name")
+MODEL = ("network", "class_name", "parameters", "statistics")
 PREDICTS = {
     "labels": "class of each image, -1 where a value is missing or infinite",
     "probabilities": "probability of each class",
@@ -27,15 +29,15 @@ PREDICTS = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its numbers, and how it takes images."""
+    """A network with its numbers, what its classes are called, if anything, and how images are prepared for it."""
 
     network: Network
     parameters: NDArray[np.float32]
     statistics: NDArray[np.float64]
     kind: str
     classes: int
-    rescale: float
-    names: Names = ()
+    names: tuple[str, ...]
+    preparation: Preparation
 
 
 def name_of(node: Node, block: Block) -> str:
@@ -43,28 +45,42 @@ def name_of(node: Node, block: Block) -> str:
     return f"{node.name}_{block.name}"
 
 
-def declare(layers: tuple[Layer, ...], network: Network, kind: str, classes: int, rescale: float) -> str:
-    """The network as JSON."""
-    facts = {"takes": network.takes, "loss": kind, "classes": classes, "rescale": rescale}
-    return json.dumps({"layers": msgspec.to_builtins(layers), **facts}, sort_keys=True)
+def declare(trained: Trained) -> str:
+    """The network, and how it takes images, as JSON."""
+    preparation = trained.preparation
+    channels = preparation.channels
+    facts = {
+        "layers": msgspec.to_builtins([node.layer for node in trained.network.nodes]),
+        "loss": trained.kind,
+        "classes": trained.classes,
+        "images": preparation.shape,
+        "rescale": preparation.rescale,
+        "augmentation": msgspec.to_builtins(preparation.augmentation),
+        "channels": None if channels is None else [channels.mean.tolist(), channels.deviation.tolist()],
+    }
+    return json.dumps(facts, sort_keys=True)
 
 
 def load(model: Mapping[str, NDArray[Any]]) -> Trained:
     """The network of a result's arrays."""
     facts = _facts(model)
-    network = build(parse(facts["layers"]), tuple(facts["takes"]))
+    channels = None if facts["channels"] is None else Channels(*(np.array(column) for column in facts["channels"]))
+    preparation = Preparation(
+        msgspec.convert(facts["augmentation"], Augmentation), shape_of(model), facts["rescale"], channels=channels
+    )
+    network = build(parse(facts["layers"]), preparation.prepared_shape)
     parameters, statistics = np.empty(network.size, dtype=np.float32), np.empty(network.statistics_size)
     for node, block in network.parameters():
         view(parameters, block)[...] = model[f"parameters/{name_of(node, block)}"]
     for node, block in network.statistics():
         view(statistics, block)[...] = model[f"statistics/{name_of(node, block)}"]
-    names = names_of(model.get("class_name"))
-    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], facts["rescale"], names)
+    names = tuple(name.decode() for name in model["class_name"].tolist()) if "class_name" in model else ()
+    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], names, preparation)
 
 
 def shape_of(model: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
     """The shape that a row must have."""
-    return tuple(_facts(model)["takes"])
+    return tuple(_facts(model)["images"])
 
 
 def _facts(model: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -75,10 +91,10 @@ def _facts(model: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 def predict(model: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Label and probabilities (some, classes) of rows (some, numbers), each row by itself."""
     trained = load(model)
-    images = pixels(rows, trained.network.takes, trained.rescale)  # type: ignore[arg-type]
-    finite = np.isfinite(images).all(axis=(1, 2, 3))
-    images[~finite] = 0
-    outputs = outputs_of(trained.network, trained.parameters, trained.statistics, images, Room())
+    finite = (np.abs(rows) <= LARGEST).all(axis=1)
+    images = np.where(finite[:, None], rows, rows.dtype.type(0)).reshape(len(rows), *trained.preparation.shape)
+    prepared = trained.preparation.plain(images)
+    outputs = outputs_of(trained.network, trained.parameters, trained.statistics, prepared, Room())
     found = probabilities(trained.kind, outputs)
     labels = found.argmax(axis=1).astype(np.int32)
     labels[~finite], found[~finite] = -1, np.nan

@@ -93,6 +93,6 @@ def goal_of(settings: Settings, ground: Ground) -> Goal:
     """The loss; balanced weights are rows / (classes x rows of the class), as scikit-learn has them."""
     if settings.class_weights == "none":
         return Goal(ground.kind, settings.label_smoothing)
-    counts = np.bincount(ground.images.values.astype(np.int64), minlength=ground.classes)
+    counts = np.bincount(ground.images.values, minlength=ground.classes)
     weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return Goal(ground.kind, settings.label_smoothing, tuple(weights.tolist()))

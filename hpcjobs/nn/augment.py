@@ -21,21 +21,20 @@ BRIGHTEST = 255.0  # the most that a byte can hold
 class Preparation:
     """An augmentation of images of one shape (height, width, channels), ready to be applied by a loader.
 
-    `chance` is False where images are only rescaled, standardised and cropped to size: to validate and to predict. With
-    mixup labels become shares of classes (n, classes), or stay one number an image where there are at most two, or
-    none (0).
+    `rescale` is what all values are multiplied by in the end, `channels` what standardising by feature takes. With
+    mixup labels become shares of `classes` (n, classes), or stay one number an image where these are 0: two classes,
+    or numbers.
     """
 
     augmentation: Augmentation
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    rescale: float = 1.0
     seed: int = 0
     classes: int = 0
-    chance: bool = True
     channels: Channels | None = None
 
     def __post_init__(self) -> None:
         check(self.augmentation, self.shape)
-        assert (self.channels is not None) == (self.augmentation.standardise == "feature")
 
     @property
     def prepared_shape(self) -> tuple[int, int, int]:
@@ -44,25 +43,25 @@ class Preparation:
 
     def __call__(self, images: Array, labels: Array, rows: Integers, number: int) -> tuple[Singles, Array]:
         """Images (n, height, width, channels) and labels (n,) of some rows (n,) in pass `number`."""
-        if not self.chance:
-            drawn, maps = None, centred(self.augmentation, self.shape, len(rows))
-        else:
-            drawn = draw(self.augmentation, self.shape, self.seed, number, rows)
-            maps = drawn.maps
-        prepared = self._changed(images, maps, drawn)
-        if drawn is None or not self.augmentation.mixup:
+        drawn = draw(self.augmentation, self.shape, self.seed, number, rows)
+        prepared = self._changed(images, drawn.maps, drawn)
+        if not self.augmentation.mixup:
             return prepared, labels
         # Row i is mixed with row n - 1 - i of the same shard.
         shares = drawn.shares.astype(np.float32)
         targets = _shares(labels, self.classes)
         return _mixed(prepared, shares), _mixed(targets, shares)
 
+    def plain(self, images: Array) -> Singles:
+        """Images (n, ...) without chance: cropped from the middle, rescaled, standardised; to validate and predict."""
+        return self._changed(images, centred(self.augmentation, self.shape, len(images)), None)
+
     def _changed(self, images: Array, maps: Integers, drawn: Drawn | None) -> Singles:
         """Images warped, recoloured, rescaled, standardised and cut out."""
         told = self.augmentation
         out = np.empty((len(images), *self.prepared_shape), dtype=np.float32)
         given = np.ascontiguousarray(images if images.dtype == np.uint8 else images.astype(np.float32, copy=False))
-        scale, shift = self._scaling()
+        scale, shift = self.scaling()
         factors = drawn.factors if drawn is not None and told.coloured else None
         last = (scale, shift) if factors is None else (np.ones_like(scale), np.zeros_like(shift))
         kernels.warp(given, maps, kernels.FILLS.index(told.fill), told.fill_value, *last, out)
@@ -76,20 +75,21 @@ class Preparation:
                 image[max(0, row) : row + told.cutout, max(0, column) : column + told.cutout] = 0
         return out
 
-    def _scaling(self) -> tuple[Singles, Singles]:
+    def scaling(self) -> tuple[Singles, Singles]:
         """What each channel is multiplied by, and what is added then."""
-        scale = np.full(self.shape[2], self.augmentation.rescale)
+        scale = np.full(self.shape[2], self.rescale)
         shift = np.zeros(self.shape[2])
-        if self.channels is not None:
-            deviation = self.channels.deviation * abs(self.augmentation.rescale) + kernels.SMALL
+        if self.augmentation.standardise == "feature":
+            assert self.channels is not None
+            deviation = self.channels.deviation * abs(self.rescale) + kernels.SMALL
             shift = -self.channels.mean * scale / deviation
             scale = scale / deviation
         return scale.astype(np.float32), shift.astype(np.float32)
 
 
 def _shares(labels: Array, classes: int) -> Singles:
-    """Labels (n,) as shares of classes (n, classes), where there are more than two."""
-    if classes <= 2:
+    """Labels (n,) as shares of classes (n, classes); as they are without classes."""
+    if not classes:
         return labels.astype(np.float32)
     found = np.zeros((len(labels), classes), dtype=np.float32)
     found[np.arange(len(labels)), labels] = 1

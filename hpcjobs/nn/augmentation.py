@@ -42,7 +42,6 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
     mixup: Annotated[
         float, setting("mix pairs of images and labels, by shares drawn from Beta(X, X); 0: not", ge=0, le=100)
     ] = 0.0
-    rescale: Annotated[float, setting("multiply values by this, after all else", ge=-1e30, le=1e30)] = 1.0
     standardise: Annotated[
         Literal["none", "sample", "feature"],
         setting("then mean 0 and deviation 1: of each image by itself, or of each channel over the data"),

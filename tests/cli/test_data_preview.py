@@ -16,7 +16,9 @@ from hpcjobs.nn.augmentation import Augmentation
 
 def test_versions_are_the_image_and_its_first_passes(tmp_path: Path) -> None:
     given, rows = samples_made.values(20)["x"][[3, 11]], np.array([3, 11])
-    (tmp_path / "job.toml").write_text("epochs = 3\n[augment]\nrotation = 30\ncontrast = 0.3\nrescale = 0.5\n")
+    (tmp_path / "job.toml").write_text(
+        "epochs = 3\n[augmentation]\nrotation = 30\ncontrast = 0.3\nstandardise = 'sample'\n"
+    )
     prepare = Preparation(Augmentation(rotation=30, contrast=0.3), (5, 4, 3), seed=9)
     for what in ("rotation=30,contrast=0.3", str(tmp_path / "job.toml")):
         found = augmented(what, 9)(given, rows)
@@ -43,7 +45,7 @@ def test_a_sheet_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         ("rotation=3000", "--augment: rotation is 3000.0: expected float <= 180.0"),
         ("fill=mirror", "--augment: fill is 'mirror': expected nearest or constant or reflect or wrap"),
         ("crop=300x3", "crop is 300x3, but images are 5x4; take less, or more crop-padding"),
-        ("job.toml", r"job.toml: has no table \[augment\] that says how images are changed"),
+        ("job.toml", r"job.toml: has no table \[augmentation\] that says how images are changed"),
         ("none.toml", "none.toml: no such file"),
     ],
 )

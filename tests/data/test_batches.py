@@ -55,31 +55,28 @@ def equal(one: Batch, other: Batch) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 9])
-@pytest.mark.parametrize("pad", [False, True], ids=["drop", "pad"])
-def test_every_batch_is_what_its_row_numbers_say(source: Source, block: int, pad: bool) -> None:
-    order = Order(ROWS, 24, 4, block, 3, seed=5, pad=pad)
+def test_every_batch_is_what_its_row_numbers_say(source: Source, block: int) -> None:
+    order = Order(ROWS, 24, 4, block, 3, seed=5)
     known = images().astype(np.float32)
     with loader(source, order, held=False) as streamed, loader(source, order, held=True) as held:
-        assert streamed.steps_per_epoch == held.steps_per_epoch == (9 if pad else 8)
+        assert streamed.steps_per_epoch == held.steps_per_epoch == 8
         for epoch in (0, 1):
             seen = []
             for step in range(held.steps_per_epoch):
                 found = batch(held, epoch, step)
                 equal(found, batch(streamed, epoch, step, ranks=3))
                 for x, y, sample in found.values():
-                    real = sample >= 0
                     assert x.shape == (6, *SHAPE) and x.dtype == np.float32 and sample.dtype == np.int64
-                    np.testing.assert_array_equal(x[real], known[sample[real]])
-                    np.testing.assert_array_equal(y[real], sample[real] * 10)
-                    assert not x[~real].any() and not y[~real].any()
-                    seen.extend(sample[real].tolist())
-            assert len(seen) == len(set(seen)) == (ROWS if pad else 192)
+                    np.testing.assert_array_equal(x, known[sample])
+                    np.testing.assert_array_equal(y, sample * 10)
+                    seen.extend(sample.tolist())
+            assert len(seen) == len(set(seen)) == 192
 
 
 def test_any_step_can_come_first(source: Source) -> None:
-    order = Order(ROWS, 24, 4, 9, 3, pad=True)
+    order = Order(ROWS, 24, 4, 9, 3)
     with loader(source, order, held=False) as whole:
-        steps = {(epoch, step): batch(whole, epoch, step) for epoch in range(2) for step in range(9)}
+        steps = {(epoch, step): batch(whole, epoch, step) for epoch in range(2) for step in range(8)}
     for (epoch, step), expected in reversed(steps.items()):
         with loader(source, order, held=False) as begun:
             equal(batch(begun, epoch, step, ranks=5), expected)
@@ -92,13 +89,6 @@ def test_an_epoch_of_another_length_goes_on_where_the_last_one_ended(source: Sou
         assert given.steps_per_epoch == steps
         for number in range(40):
             equal(batch(given, *divmod(number, steps)), batch(usual, *divmod(number, order.steps)))
-
-
-def test_fewer_rows_than_shards_are_padded(source: Source) -> None:
-    order = Order(ROWS, 512, 512, pad=True)
-    with loader(source, order, held=False) as found:
-        samples = [found.shard(0, 0, shard)[2] for shard in range(0, 512)]
-    assert sorted(np.concatenate(samples).tolist()) == [-1] * 301 + list(range(ROWS))
 
 
 def test_what_does_not_fit_is_not_held(source: Source) -> None:
@@ -117,8 +107,8 @@ def test_an_image_with_nan_is_named(tmp_path: Path, held: bool) -> None:
         file["id"] = np.arange(ROWS) + 1000
     source = locate_images(f"{tmp_path}/a.h5:/x")
     with pytest.raises(DataError, match=r"a.h5:/x: the image of id 1017 holds NaN or infinite values; mend"):
-        with loader(source, Order(ROWS, 24, 4, 9, pad=True), held=held) as found:
-            for step in range(9):
+        with loader(source, Order(ROWS, 24, 4, 9), held=held) as found:
+            for step in range(16):
                 batch(found, 0, step)
 
 

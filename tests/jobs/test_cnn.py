@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from hpcjobs.errors import UserError
-from hpcjobs.jobs._cnn_input import Loader, Pictures
 from hpcjobs.jobs._cnn_state import remember, schedule_of
 from hpcjobs.jobs.cnn import Settings, check
 
@@ -120,21 +119,3 @@ def test_a_course_that_knows_its_end_cannot_be_made_longer(folder: Path) -> None
     assert remember(dict(state), ground, short, before).learner.parameters.size == ground.network.size
     with pytest.raises(UserError, match="12 steps, now it would be 18"):
         remember(dict(state), ground, short, after)
-
-
-def test_each_image_comes_once_before_any_comes_again(folder: Path) -> None:
-    images = check(Settings(data=str(folder / "train.h5"), network="lenet")).images
-    with Pictures(images) as pictures, Pictures(images, 2**30) as held:
-        loader, other = (Loader(source, images, 24, 8, 5) for source in (pictures, held))
-        orders = []
-        for epoch in range(2):
-            parts = [loader.shard(epoch, step, shard) for step in range(loader.steps_per_epoch) for shard in range(8)]
-            orders.append(np.concatenate([rows for _, _, rows in parts]))
-            assert len(set(orders[-1].tolist())) == len(orders[-1]) == 192  # 200 images, whole batches of 24
-            for x, y, rows in parts[::9]:
-                with h5py.File(folder / "train.h5") as file:
-                    theirs = np.stack([file["data/x"][row] for row in rows]).astype(np.float32) * np.float32(1 / 255)
-                np.testing.assert_array_equal(x, theirs)
-                np.testing.assert_array_equal(y, images.values[rows])
-        assert (orders[0] != orders[1]).any()
-        np.testing.assert_array_equal(loader.shard(1, 3, 2)[0], other.shard(1, 3, 2)[0])

@@ -170,9 +170,9 @@ def test_numbers_have_a_loss_and_no_classes(tmp_path: Path) -> None:
         ({}, {"groups": "site"}, ["/data/site"]),
         ({"site": np.zeros(19, dtype=int)}, {"groups": "site"}, ["19 values", "20 images"]),
         ({"site": np.zeros(20)}, {"groups": "site"}, ["float64", "whole numbers or texts"]),
-        ({"class_name": np.array([b"ant", b"cow", b"bee"])}, {}, ["class 1 'cow'", "'bee'", "--labels"]),
+        ({"class_name": np.array([b"ant", b"bat", b"bee"])}, {}, ["bat", "one of ant, bee, cow"]),
     ],
-    ids=["no such column", "column too short", "groups that are measures", "classes numbered otherwise"],
+    ids=["no such column", "column too short", "groups that are measures", "a class that the network does not know"],
 )
 def test_mistakes_are_named(tmp_path: Path, columns: dict[str, Any], flags: dict[str, Any], words: list[str]) -> None:
     path = images_file(tmp_path / "data.h5", 20, SHAPE, 3, **columns)

@@ -63,6 +63,20 @@ def test_onnxruntime_gives_the_same_probabilities(case: str) -> None:
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
+@pytest.mark.parametrize("standardise", ["none", "sample", "feature"])
+def test_images_are_prepared_in_the_graph(standardise: str) -> None:
+    model = model_of(lenet(3), (12, 13, 2), crop="8x9", standardise=standardise)
+    images = np.random.default_rng(2).integers(0, 256, size=(5, 12, 13, 2)).astype(np.uint8)
+    session = onnxruntime.InferenceSession(EXPORTS[".onnx"](model), providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {"images": images.astype(np.float32)})
+    np.testing.assert_allclose(theirs, predict(model.arrays, images.reshape(5, -1))["probabilities"], atol=1e-5)
+
+
+def test_a_crop_beyond_the_image_is_refused() -> None:
+    with pytest.raises(SettingsError, match="crop-padding"):
+        EXPORTS[".onnx"](model_of(lenet(3), (8, 8, 1), crop="10x10", crop_padding=1))
+
+
 def test_safetensors_hold_every_array_and_tell_where_they_come_from(tmp_path: Path) -> None:
     model = model_of(AWKWARD, (13, 10, 2), names=("a", "b", "c"))
     content = EXPORTS[".safetensors"](model)

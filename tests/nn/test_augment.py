@@ -15,7 +15,6 @@ from hpcjobs.nn.drawing import draw, maps_of
 EVERYTHING = Augmentation(
     rotation=40, width_shift=0.2, height_shift=3, shear=10, zoom="0.7:1.4", horizontal_flip=True, vertical_flip=True,
     fill="reflect", crop="9x7", crop_padding=2, brightness=0.3, contrast=0.4, saturation=0.5, cutout=3, mixup=0.4,
-    rescale=1 / 255,
 )  # fmt: skip
 
 
@@ -114,7 +113,7 @@ def test_a_crop_may_reach_into_the_padding() -> None:
 
 def test_without_chance_images_are_only_rescaled_and_cropped_from_the_middle() -> None:
     given = images(3, (12, 9, 3))
-    prepared = apply(EVERYTHING, given, chance=False)
+    prepared = Preparation(EVERYTHING, (12, 9, 3), rescale=1 / 255).plain(given)
     np.testing.assert_array_equal(prepared, given[:, 1:10, 1:8].astype(np.float32) * np.float32(1 / 255))
 
 
@@ -127,7 +126,10 @@ def test_what_happens_to_a_row_depends_on_no_other() -> None:
     for index in range(6):
         alone, _ = prepare(given[[index]], rows[[index]], rows[[index]], 1)
         np.testing.assert_array_equal(alone[0], whole[index])
-    other_pass, other_seed = prepare(given, rows, rows, 2)[0], Preparation(told, (12, 9, 3), 4)(given, rows, rows, 1)[0]
+    other_pass, other_seed = (
+        prepare(given, rows, rows, 2)[0],
+        Preparation(told, (12, 9, 3), seed=4)(given, rows, rows, 1)[0],
+    )
     assert all((whole[index] != other_pass[index]).any() for index in range(6))
     assert all((whole[index] != other_seed[index]).any() for index in range(6))
     assert prepare(given[:0], rows[:0], rows[:0], 1)[0].shape == (0, 9, 7, 3)
@@ -152,7 +154,7 @@ def test_bytes_stay_within_their_range_when_recoloured() -> None:
 def test_standardised_images_are_those_of_keras() -> None:
     given = images(4, (6, 5, 3))
     scaled = given / 255
-    by_sample = apply(Augmentation(standardise="sample", rescale=1 / 255), given)
+    by_sample = apply(Augmentation(standardise="sample"), given, rescale=1 / 255)
     axes = (1, 2, 3)
     deviation = scaled.std(axis=axes, keepdims=True) + 1e-6
     np.testing.assert_allclose(by_sample, (scaled - scaled.mean(axis=axes, keepdims=True)) / deviation, atol=1e-5)
@@ -160,7 +162,7 @@ def test_standardised_images_are_those_of_keras() -> None:
 
 def test_a_hole_is_cut_out_of_each_image() -> None:
     given = np.full((50, 9, 9, 1), 200, np.uint8)
-    prepared = apply(Augmentation(cutout=4, rescale=1 / 255), given)
+    prepared = apply(Augmentation(cutout=4), given, rescale=1 / 255)
     for index, image in enumerate(prepared[..., 0]):
         u = numbers(0, 3, 1000 + index)
         top, left = int(u[13] * 9) - 2, int(u[14] * 9) - 2
@@ -169,10 +171,10 @@ def test_a_hole_is_cut_out_of_each_image() -> None:
         assert not image[hole].any() and (image[~hole] > 0).all()
 
 
-@pytest.mark.parametrize("classes", [0, 2, 5])
+@pytest.mark.parametrize("classes", [0, 5])
 def test_mixup_mixes_a_shard_with_itself_backwards(classes: int) -> None:
     given, rows = images(5, (3, 3, 1)), np.arange(5)
-    labels = np.array([0, 1, 1, 0, 1]) if classes == 2 else np.array([0, 4, 1, 2, 3])
+    labels = np.array([0, 4, 1, 2, 3])
     prepare = Preparation(Augmentation(mixup=0.4), (3, 3, 1), seed=6, classes=classes)
     x, y = prepare(given, labels, rows, 8)
     assert y.dtype == np.float32

@@ -27,9 +27,9 @@ def test_channels_are_measured_exactly(tmp_path: Path, dtype: str) -> None:
     wide = given.astype(np.float64)
     np.testing.assert_allclose(found[0].mean, wide.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(found[0].deviation, wide.std(axis=(0, 1, 2)), rtol=1e-9, atol=1e-9)
-    told = Augmentation(standardise="feature", rescale=1 / 255)
+    told = Augmentation(standardise="feature")
     rows = np.arange(7)
-    prepared, _ = Preparation(told, (5, 4, 3), channels=found[0])(given, rows, rows, 0)
+    prepared, _ = Preparation(told, (5, 4, 3), rescale=1 / 255, channels=found[0])(given, rows, rows, 0)
     scaled = wide / 255
     expected = (scaled - scaled.mean(axis=(0, 1, 2))) / (scaled.std(axis=(0, 1, 2)) + 1e-6)
     np.testing.assert_allclose(prepared, expected, atol=1e-4)

@@ -21,17 +21,16 @@ def augmented(what: str, seed: int) -> Versions:
     """Images as they are and as the first passes would change them, in the brightness that they have."""
     value: Any = what
     if what.endswith(".toml"):
-        value = read_toml(Path(what)).get("augment")
+        value = read_toml(Path(what)).get("augmentation")
         if value is None:
-            raise SettingsError(f"{what}: has no table [augment] that says how images are changed")
+            raise SettingsError(f"{what}: has no table [augmentation] that says how images are changed")
     told = table(Augmentation, value, Path.cwd(), "--augment")
-    shown = msgspec.structs.replace(told, rescale=1.0, standardise="none")
+    shown = msgspec.structs.replace(told, standardise="none")
 
     def versions(images: NDArray[Any], rows: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
         shape = (images.shape[1], images.shape[2], images.shape[3])
-        labels = np.zeros(len(rows))
-        found = {"": Preparation(shown, shape, chance=False)(images, labels, rows, 0)[0]}
-        changed = Preparation(shown, shape, seed)
+        labels, changed = np.zeros(len(rows)), Preparation(shown, shape, seed=seed)
+        found = {"": changed.plain(images)}
         found |= {f"pass {number}": changed(images, labels, rows, number)[0] for number in range(DRAWS)}
         if images.dtype != np.uint8:
             return found
