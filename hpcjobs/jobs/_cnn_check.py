@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from hpcjobs.data.order import Order, order_for
 from hpcjobs.data.source import Source
 from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs._cnn_settings import Settings
+from hpcjobs.jobs._cnn_transfer import Given, new_layers, read_given, with_head
 from hpcjobs.nn.augment import Preparation
 from hpcjobs.nn.declared import parse
 from hpcjobs.nn.network import Network, build, told
 from hpcjobs.nn.presets import preset
+from hpcjobs.nn.transfer import frozen_layers
 from hpcjobs.settings import memory_limit
 
 
@@ -43,6 +46,8 @@ class Ground:
     names: tuple[str, ...]
     preparation: Preparation
     order: Order
+    given: Given | None = None
+    frozen: frozenset[str] = frozenset()
 
 
 def check(settings: Settings) -> Ground:
@@ -58,7 +63,10 @@ def check(settings: Settings) -> Ground:
         values, names = own_classes(labels, read_labels(labels))
         classes = len(names) or int(values.max()) + 1
     prepared = Preparation(settings.augmentation, source.shape[1:]).prepared_shape
-    network, kind = _network(settings, prepared, classes)
+    given = None if settings.init_from is None else read_given(Path(settings.init_from))
+    network, kind = _network(settings, prepared, classes, given)
+    if given is not None:
+        new_layers(given, network)
     if kind == "binary" and classes > 2:
         raise SettingsError(f"--loss binary: {labels} holds {classes} classes, expected 0 and 1")
     if settings.class_weights == "balanced" and kind == "mse":
@@ -79,7 +87,10 @@ def check(settings: Settings) -> Ground:
         classes=classes if kind == "categorical" else 0,
     )
     order = order_for(source.rows, source.row_bytes, settings.batch_size, settings.shards, settings.seed)
-    return Ground(Images(source, labels, values), validation, network, kind, classes, names, preparation, order)
+    return Ground(
+        Images(source, labels, values), validation, network, kind, classes, names, preparation, order, given,
+        frozen_layers(network, settings.freeze),
+    )  # fmt: skip
 
 
 def known_images(
@@ -100,14 +111,17 @@ def known_images(
     return Images(source, known, as_numbers(known, raw) if kind == "mse" else as_classes(known, raw, classes, names))
 
 
-def _network(settings: Settings, takes: tuple[int, ...], classes: int) -> tuple[Network, str]:
+def _network(settings: Settings, takes: tuple[int, ...], classes: int, given: Given | None) -> tuple[Network, str]:
     """The network for images as they are prepared, and its kind of loss."""
     kind: str = settings.loss
     if settings.network is not None and settings.layers:
         raise SettingsError("--network names a preset, and [[layers]] declare another network; keep one of them")
     one = kind in ("binary", "mse") or (kind == "auto" and classes == 2)
     outputs = 1 if one else classes
-    layers = parse(settings.layers) if settings.layers else preset(settings.network or "reference", outputs)
+    if given is not None and not settings.layers and settings.network is None:
+        layers = with_head(given, outputs, classes)
+    else:
+        layers = parse(settings.layers) if settings.layers else preset(settings.network or "reference", outputs)
     network = build(layers, takes)
     if kind == "auto":
         kind = "binary" if classes == 2 and network.gives == (1,) else "categorical"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.batches import LARGEST
+from hpcjobs.errors import SettingsError, nearest
 from hpcjobs.nn.augment import Preparation
 from hpcjobs.nn.augmentation import Augmentation
 from hpcjobs.nn.channels import Channels
@@ -25,6 +26,7 @@ PREDICTS = {
     "labels": "class of each image, -1 where a value is missing or infinite",
     "probabilities": "probability of each class",
 }
+FEATURES = {"features": "what a layer gives, NaN where a value of the image is missing or infinite"}
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,30 @@ def _facts(model: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 def predict(model: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Label and probabilities (some, classes) of rows (some, numbers), each row by itself."""
     trained = load(model)
-    finite = (np.abs(rows) <= LARGEST).all(axis=1)
-    images = np.where(finite[:, None], rows, rows.dtype.type(0)).reshape(len(rows), *trained.preparation.shape)
-    prepared = trained.preparation.plain(images)
+    prepared, finite = _prepared(trained, rows)
     outputs = outputs_of(trained.network, trained.parameters, trained.statistics, prepared, Room())
     found = probabilities(trained.kind, outputs)
     labels = found.argmax(axis=1).astype(np.int32)
     labels[~finite], found[~finite] = -1, np.nan
     return {"labels": labels, "probabilities": found}
+
+
+def features(model: Mapping[str, NDArray[Any]], rows: NDArray[Any], layer: str) -> dict[str, NDArray[Any]]:
+    """What a layer gives for rows (some, numbers), each as one line (some, features)."""
+    trained = load(model)
+    names = [node.name for node in trained.network.nodes]
+    if layer not in names:
+        raise SettingsError(f"--layer {layer!r}: the network has no such layer; {nearest(layer, names)}")
+    below = trained.network.nodes[: names.index(layer) + 1]
+    network = replace(trained.network, nodes=below, gives=below[-1].gives)
+    prepared, finite = _prepared(trained, rows)
+    found = outputs_of(network, trained.parameters, trained.statistics, prepared, Room()).reshape(len(rows), -1)
+    found[~finite] = np.nan
+    return {"features": found}
+
+
+def _prepared(trained: Trained, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Rows as the first layer takes them, and which of them hold numbers only; the others become 0."""
+    finite = (np.abs(rows) <= LARGEST).all(axis=1)
+    images = np.where(finite[:, None], rows, rows.dtype.type(0)).reshape(len(rows), *trained.preparation.shape)
+    return trained.preparation.plain(images), finite

@@ -84,6 +84,8 @@ def finish(ground: Ground, memory: Memory, step: int, context: Context) -> dict[
         "/result/steps": Variable((), np.array(step), "steps that were trained"),
         "/result/loss": Variable((), np.array(context.history.columns["loss"][-1]), "loss of the last step"),
     }
+    if ground.given is not None:
+        found["/result/init_digest"] = Variable((), text(ground.given.digest), "digest of the run it began with")
     if ground.names:
         found["/result/class_name"] = Variable(("class",), texts(ground.names), "name of the class")
     found |= _arrays("parameters", learner.parameters, ground.network.parameters())

@@ -25,6 +25,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, setting("lenet, reference, resnet20, vgg, or [[layers]] in TOML (default: reference)")
     ] = None
     layers: Annotated[tuple[dict[str, Any], ...], setting("the network, layer by layer", kind="table")] = ()
+    init_from: Annotated[
+        str | None, setting("trained network to begin with: run folder, result.h5, .safetensors or .onnx", kind="data")
+    ] = None
+    freeze: Annotated[str | None, setting("layers that are not trained: the lowest N that learn, or NAME,...")] = None
     loss: Annotated[
         Literal["auto", "binary", "categorical", "mse"],
         setting("what is to become small (auto: cross-entropy of the classes that there are)"),

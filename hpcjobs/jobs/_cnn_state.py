@@ -7,6 +7,7 @@ import numpy as np
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs._cnn_check import Ground
 from hpcjobs.jobs._cnn_settings import Settings
+from hpcjobs.jobs._cnn_transfer import overlay
 from hpcjobs.nn.network import first_parameters, first_statistics
 from hpcjobs.nn.optimiser import Optimiser, first_moments
 from hpcjobs.nn.schedule import Schedule
@@ -55,6 +56,8 @@ def remember(state: State, ground: Ground, settings: Settings, schedule: Schedul
     """Where a run stands: what its checkpoint says, or the beginning."""
     parameters = first_parameters(ground.network, settings.seed, settings.initialisation, FLOAT)
     statistics = first_statistics(ground.network)
+    if ground.given is not None and not state:
+        overlay(ground.given, ground.network, parameters, statistics)
     learner = Learner(parameters, statistics, first_moments(optimiser_of(settings), parameters))
     if not state:
         return Memory(learner, Best(learner))

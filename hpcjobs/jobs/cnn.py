@@ -1,6 +1,7 @@
 """A convolutional network, trained on images that lie over any number of ranks: the same bits on all of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,10 +13,11 @@ from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
 from hpcjobs.jobs._cnn_export import EXPORTS
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import input_bytes, measured, open_batches, record
-from hpcjobs.jobs._cnn_predict import MODEL, PREDICTS, predict, shape_of
+from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, features, predict, shape_of
 from hpcjobs.jobs._cnn_result import as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
+from hpcjobs.jobs._cnn_transfer import said
 from hpcjobs.kernels.compiling import compile_augment, compile_network
 from hpcjobs.nn.passes import Batch
 from hpcjobs.nn.schedule import rate
@@ -26,6 +28,7 @@ from hpcjobs.runs.context import Context
 
 __all__ = [
     "EXPORTS",
+    "FEATURES",
     "MODEL",
     "PREDICTS",
     "Evaluation",
@@ -33,6 +36,7 @@ __all__ = [
     "check",
     "describe",
     "evaluate",
+    "features",
     "figures",
     "need",
     "predict",
@@ -70,6 +74,8 @@ def run(settings: Settings, context: Context) -> str:
     owned = Shards(settings.batch_size, settings.shards).owned(comm.rank, comm.size)
     if comm.size > settings.shards:
         context.progress.say(f"{comm.size - settings.shards} ranks have no work: --shards is {settings.shards}")
+    if ground.given is not None:
+        context.progress.say(said(ground.given, ground.network, ground.frozen))
     with context.timing.phase("read"):
         record(ground, context)
         ground = measured(ground, context)
@@ -78,7 +84,9 @@ def run(settings: Settings, context: Context) -> str:
         goal, optimiser = goal_of(settings, ground), optimiser_of(settings)
         schedule = schedule_of(settings, loader.steps_per_epoch)
         memory = remember(state, ground, settings, schedule)
-        basis = Batch(True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm)
+        basis = Batch(
+            True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm, frozen=ground.frozen
+        )
         with context.timing.phase("train"):
             while step < schedule.total and not _has_waited(memory, step, loader, settings):
                 epoch, number = divmod(step, loader.steps_per_epoch)
@@ -114,7 +122,7 @@ def _shards(loader: Loader, epoch: int, step: int, owned: range) -> list[Shard]:
 def _numbered(basis: Batch, step: int, shards: Sequence[Shard]) -> Batch:
     """The batch of one step, in the room of those before it."""
     samples = [rows for _, _, rows in shards]
-    return Batch(True, basis.rows, basis.pieces, samples, basis.seed, step, basis.communicator, basis.room)
+    return replace(basis, samples=samples, step=step)
 
 
 def _validate(memory: Memory, step: int, loader: Loader, ground: Ground, context: Context) -> None:

@@ -14,6 +14,7 @@ from hpcjobs.kernels import pooling as pooling_kernels
 from hpcjobs.nn import convolution, declared, normalisation, pointwise, pooling
 from hpcjobs.nn.network import Node, views
 from hpcjobs.nn.room import Room
+from hpcjobs.nn.transfer import learns
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.parallel.reduction import tree_sum
 
@@ -36,6 +37,7 @@ class Batch:
     step: int = 0
     communicator: Communicator = field(default_factory=SerialCommunicator)
     room: Room = field(default_factory=Room)
+    frozen: frozenset[str] = frozenset()  # names of layers that are not trained
 
     def total(self, parts: Sequence[Array], out: Array) -> None:
         """The sum over all shards, on every rank."""
@@ -71,7 +73,7 @@ def forward(
             ys, kept = _branches(node, xs, parameters, statistics, batch)
         else:
             ys = [room.inside(shard).empty("y", (len(x), *node.gives), x.dtype) for shard, x in enumerate(xs)]
-            if isinstance(node.layer, declared.BatchNorm) and batch.training:
+            if isinstance(node.layer, declared.BatchNorm) and batch.training and node.name not in batch.frozen:
                 count = batch.rows * normalisation.places(node.takes)
                 kept = normalisation.normalise(node.layer, xs, ys, own, running, count, batch.total)
             else:
@@ -91,9 +93,10 @@ def backward(
 ) -> Sequence[Array]:  # fmt: skip
     """Write the gradient of each shard to `gradients` (parameters,) of it; `dys` are used up. Collective.
 
-    Returns the gradients of the inputs if they are `wanted`: nothing before the first parameters asks for them.
+    Returns the gradients of the inputs if they are `wanted`: nothing before the first layer that is trained asks for
+    them. What is written for layers that are not trained means nothing.
     """
-    first = 0 if wanted else next((i for i, trace in enumerate(traces) if _learns(trace.node)), len(traces))
+    first = 0 if wanted else next((i for i, one in enumerate(traces) if learns(one.node, batch.frozen)), len(traces))
     for number in range(len(traces) - 1, first - 1, -1):
         trace = traces[number]
         node, own = trace.node, views(parameters, trace.node.parameters)
@@ -104,6 +107,9 @@ def backward(
             dys = [dy.reshape(x.shape) for dy, x in zip(dys, trace.xs, strict=True)]
         elif isinstance(node.layer, declared.Residual):
             dys = _branches_backward(trace, dys, parameters, gradients, batch)
+        elif isinstance(node.layer, declared.BatchNorm) and node.name in batch.frozen:
+            for dy, inverse in zip(dys, trace.kept, strict=True):
+                dy *= (own["scale"] * inverse).astype(dy.dtype)
         elif isinstance(node.layer, declared.BatchNorm):
             count = batch.rows * normalisation.places(node.takes)
             normalisation.normalise_backward(trace.xs, dys, own, slopes, trace.kept, count, batch.total)
@@ -117,10 +123,6 @@ def backward(
 
 def _takes_relu(node: Node) -> bool:
     return isinstance(node.layer, declared.Conv | declared.Dense)
-
-
-def _learns(node: Node) -> bool:
-    return bool(node.parameters) or any(_learns(inner) for inner in (*node.body, *node.shortcut))
 
 
 def _one(
@@ -144,7 +146,7 @@ def _one(
         case declared.GlobalPool():
             pooling.global_forward(x, y)
         case declared.BatchNorm():
-            normalisation.frozen(node.layer, x, y, own, running)
+            return normalisation.frozen(node.layer, x, y, own, running)
         case declared.Dropout():
             mask = pointwise.dropout_mask(node.layer.rate, batch.seed, node.name, batch.step, batch.samples[shard], x)
             np.multiply(x, mask, out=y)

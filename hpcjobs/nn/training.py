@@ -12,6 +12,7 @@ from hpcjobs.nn.network import Network
 from hpcjobs.nn.optimiser import Optimiser, update
 from hpcjobs.nn.passes import Batch, Trace, backward, forward
 from hpcjobs.nn.room import Room
+from hpcjobs.nn.transfer import trained_parts
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -69,9 +70,13 @@ def train_step(
         return Step(loss, accuracy, _where(network, traces, batch))
     flat = batch.room.empty("gradients", (len(xs), network.size), learner.parameters.dtype)
     backward(traces, dys, learner.parameters, list(flat), batch)
+    parts = trained_parts(network, batch.frozen)
+    for node, block in network.parameters():
+        if node.name in batch.frozen:
+            flat[:, block.start : block.stop] = 0
     gradient = batch.room.empty("gradient", (network.size,), learner.parameters.dtype)
     batch.total(list(flat), gradient)
-    update(optimiser, learner.parameters, gradient, dict(learner.moments), batch.step + 1, rate)
+    update(optimiser, learner.parameters, gradient, dict(learner.moments), batch.step + 1, rate, parts)
     if not np.isfinite(learner.parameters.sum()):
         wrong = next(
             node.name

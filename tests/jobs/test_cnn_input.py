@@ -97,9 +97,10 @@ def test_predictions_and_evaluation_prepare_images_as_the_validation_does(folder
     said = cnn.predict(model.arrays, pixels.reshape(23, -1))
     for name in ("labels", "probabilities"):
         np.testing.assert_array_equal(said[name], alone.result[name])
+    wanted = cnn.Evaluation(data=f"{folder}/test.h5:/x", bootstrap=20)
     judged = [
-        *on_ranks(3, lambda comm: cnn.evaluate(model, f"{folder}/test.h5:/x", None, comm)),
-        cnn.evaluate(model, f"{folder}/test.h5:/x", None, SerialCommunicator()),
+        *on_ranks(3, lambda comm: cnn.evaluate(model, wanted, comm).told),
+        cnn.evaluate(model, wanted, SerialCommunicator()).told,
     ]
     assert all(json.dumps(one) == json.dumps(judged[0]) for one in judged)
     assert judged[0]["accuracy"] == (said["labels"] == truth).mean() == alone.result["accuracy"]
