@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import msgspec
@@ -110,7 +111,8 @@ def features(model: Mapping[str, NDArray[Any]], rows: NDArray[Any], layer: str) 
     below = trained.network.nodes[: names.index(layer) + 1]
     network = replace(trained.network, nodes=below, gives=below[-1].gives)
     prepared, finite = _prepared(trained, rows)
-    found = outputs_of(network, trained.parameters, trained.statistics, prepared, Room()).reshape(len(rows), -1)
+    found = outputs_of(network, trained.parameters, trained.statistics, prepared, Room())
+    found = found.reshape(len(rows), prod(below[-1].gives))
     found[~finite] = np.nan
     return {"features": found}
 
