@@ -13,7 +13,7 @@ from hpcjobs.jobs._cnn_groups import Rows, compared, measured, read_groups, span
 from hpcjobs.jobs._cnn_predict import PREDICTS, load
 from hpcjobs.jobs._cnn_result import Judged, judge
 from hpcjobs.jobs._evaluate import Evaluated
-from hpcjobs.nn.measures import BINS, area, confusion, rankings, reliability, scores
+from hpcjobs.nn.measures import BINS, area, confusion, rankings, reliability, scores, worst
 from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.runs.model import Model
 from hpcjobs.settings import setting
@@ -81,18 +81,11 @@ def of_classes(rows: Rows, names: Names) -> dict[str, Any]:
     return {"classes": each, "confusion": counts.tolist(), "reliability": spread}
 
 
-def mistakes(rows: Rows, numbers: bool, most: int) -> NDArray[np.int64]:
-    """The rows of the highest loss among those that are wrong (of numbers: of all), the first of equals first."""
-    wrong = np.arange(len(rows.truth))
-    if not numbers:
-        wrong = wrong[rows.probabilities.argmax(axis=1) != rows.truth]
-    return wrong[np.argsort(-rows.losses[wrong], kind="stable")[:most]]
-
-
 def worst_of(rows: Rows, images: Images, names: Names, numbers: bool, most: int) -> Listed:
-    """The worst mistakes: which row, what it is, what it was taken for, and how surely."""
+    """The worst mistakes, of numbers the worst of all: which row, what it is, what it was taken for, how surely."""
     found: Listed = []
-    for row in mistakes(rows, numbers, most).tolist():
+    wrong = np.ones(len(rows.truth), dtype=bool) if numbers else rows.probabilities.argmax(axis=1) != rows.truth
+    for row in worst(rows.losses, wrong, most).tolist():
         one: dict[str, Any] = {"id": identity(images.source, row), "loss": rows.losses[row].item()}
         share = rows.probabilities[row]
         if numbers:

@@ -13,6 +13,7 @@ from hpcjobs.data.schema import Variable, rows_of, text, texts
 from hpcjobs.data.slab import identities, shards_of
 from hpcjobs.data.source import source_blocks
 from hpcjobs.jobs._cnn_check import Ground, Images
+from hpcjobs.jobs._cnn_pictures import worst_pictures
 from hpcjobs.jobs._cnn_predict import Trained, declare, name_of
 from hpcjobs.jobs._cnn_state import Memory
 from hpcjobs.nn.losses import loss_of, probabilities
@@ -124,7 +125,10 @@ def _validated(
     }
     if ground.kind == "mse":
         return found
+    truth = images.values[start : start + len(labels)].astype(np.int32)
+    found |= worst_pictures(images, judged.losses, labels != truth, comm)
     return found | {
+        "/result/truth": Variable(("id",), rows_of(truth, total, start), "class of each image by its label"),
         "/result/labels": Variable(("id",), rows_of(labels, total, start), "most probable class of each image"),
         "/result/confusion": Variable(("true_class", "class"), judged.confusion, "images of a true class by label"),
         "/result/accuracy": Variable((), np.array(judged.accuracy), "share of the validation images that are right"),

@@ -8,6 +8,7 @@ import numpy as np
 
 from hpcjobs.data.batches import Loader
 from hpcjobs.errors import SettingsError
+from hpcjobs.jobs._cnn_card import sections
 from hpcjobs.jobs._cnn_check import Ground, check
 from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
 from hpcjobs.jobs._cnn_export import EXPORTS
@@ -41,6 +42,7 @@ __all__ = [
     "need",
     "predict",
     "run",
+    "sections",
     "shape_of",
 ]
 

@@ -101,6 +101,12 @@ def overall(
     return float(np.trace(found) / found.sum()), _mean(scores(found).f1), _mean(areas)
 
 
+def worst(losses: Floats, wrong: NDArray[np.bool_], most: int) -> Integers:
+    """The rows of the highest loss among those that are wrong, the first of equals first."""
+    rows = np.flatnonzero(wrong).astype(np.int64)
+    return rows[np.argsort(-losses[rows], kind="stable")[:most]]
+
+
 def reliability(right: NDArray[np.bool_], confidence: Floats) -> Reliability:
     """How often the most probable class is right, by how probable it is said to be."""
     place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)

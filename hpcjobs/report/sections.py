@@ -117,6 +117,17 @@ def result(story: Story, listed: Sequence[Mapping[str, Any]]) -> Section:
     return Section("Result", text=text, facts=facts, grids=grids)
 
 
+def own(story: Story, result: Mapping[str, Any]) -> list[Section]:
+    """Sections that the job itself has to tell; none where its result cannot be understood."""
+    tell = getattr(installed(story["job"]), "sections", None)
+    if not result or tell is None:
+        return []
+    try:
+        return list(tell(story, result))
+    except ODD:
+        return []
+
+
 def is_index(entry: Mapping[str, Any]) -> bool:
     """Whether a data set only counts along an axis, which nobody needs to be told."""
     return str(entry["long_name"] or "") == f"index of {entry['path'].rpartition('/')[2]}"
