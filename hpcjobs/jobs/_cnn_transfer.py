@@ -1,5 +1,6 @@
 """A trained network as the beginning of another one: of a run, or of a file that `hpcjobs export` has written."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data import safetensors
+from hpcjobs.data.source import Source
 from hpcjobs.errors import DataError
 from hpcjobs.jobs._cnn_export import PREFIX
 from hpcjobs.jobs._cnn_onnx import read_graph
@@ -51,6 +53,17 @@ def read_given(path: Path) -> Given:
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{SETTING} {path}: its network is damaged: {error}") from None
     return Given(path, layers, arrays, digest)
+
+
+def as_input(given: Given) -> tuple[Source, str]:
+    """The file as what a run reads, and the digest of its bytes, so that no run goes on from another beginning."""
+    status, digest = given.file.stat(), hashlib.sha256(given.file.read_bytes()).hexdigest()
+    numbers = (sum(array.size for array in given.arrays.values()),)
+    source = Source(
+        given.file.absolute(), "/network", numbers, np.dtype(np.float32), None, status.st_size, status.st_mtime_ns, "",
+        None,
+    )  # fmt: skip
+    return source, f"rows:{digest}"
 
 
 def with_head(given: Given, outputs: int, classes: int) -> tuple[Layer, ...]:

@@ -18,7 +18,7 @@ from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, features, predi
 from hpcjobs.jobs._cnn_result import as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
-from hpcjobs.jobs._cnn_transfer import said
+from hpcjobs.jobs._cnn_transfer import as_input, said
 from hpcjobs.kernels.compiling import compile_augment, compile_network
 from hpcjobs.nn.passes import Batch
 from hpcjobs.nn.schedule import rate
@@ -76,10 +76,11 @@ def run(settings: Settings, context: Context) -> str:
     owned = Shards(settings.batch_size, settings.shards).owned(comm.rank, comm.size)
     if comm.size > settings.shards:
         context.progress.say(f"{comm.size - settings.shards} ranks have no work: --shards is {settings.shards}")
-    if ground.given is not None:
-        context.progress.say(said(ground.given, ground.network, ground.frozen))
     with context.timing.phase("read"):
         record(ground, context)
+        if (given := ground.given) is not None:
+            context.progress.say(said(given, ground.network, ground.frozen))
+            context.use_input(*on_root(comm, lambda: as_input(given)))
         ground = measured(ground, context)
         batches = open_batches(settings, ground, context)
     with batches as loader:

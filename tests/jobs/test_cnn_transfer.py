@@ -74,6 +74,18 @@ def test_a_new_head_learns_on_layers_that_stay(folder: Path, capfd: pytest.Captu
     assert after["parameters/dense_2_weights"].shape == (64, 4)
 
 
+def test_a_run_does_not_go_on_from_another_beginning(folder: Path) -> None:
+    beginning, other = folder / "mine.safetensors", model_of(lenet(1), (8, 8, 1), "binary")
+    beginning.write_bytes((folder / "model.safetensors").read_bytes())
+    flags = FLAGS | {"data": f"{folder}/places2.h5", "init_from": str(beginning)}
+    assert run_on("cnn", folder, name="changed", stop_after=2, **flags) is None
+    with h5py.File(next((folder / "changed" / "checkpoints").glob("*.h5"))) as file:
+        assert file["provenance/inputs/name"][-1].decode().strip() == f"{beginning}:/network"
+    beginning.write_bytes(EXPORTS[".safetensors"](other))
+    with pytest.raises(UserError, match=r"mine\.safetensors:/network has changed since this run began"):
+        run_on("cnn", folder, name="changed", **flags)
+
+
 def test_a_network_begun_with_starts_where_the_other_ended(folder: Path) -> None:
     run(folder, 2, "still", init_from=str(folder / "model.onnx"), learning_rate=0.0, optimiser="sgd")
     before, after = parameters(folder, "first"), parameters(folder, "still")
