@@ -11,6 +11,7 @@ from clustering.threads_comm import on_ranks
 from jobs.in_threads import Run, run_on
 
 from hpcjobs.jobs import cnn
+from hpcjobs.jobs._predict import Settings, predict_file
 from hpcjobs.parallel.communicator import SerialCommunicator
 from hpcjobs.runs.model import read_model
 
@@ -97,6 +98,12 @@ def test_predictions_and_evaluation_prepare_images_as_the_validation_does(folder
     said = cnn.predict(model.arrays, pixels.reshape(23, -1))
     for name in ("labels", "probabilities"):
         np.testing.assert_array_equal(said[name], alone.result[name])
+    written = folder / "said.h5"
+    told = Settings(model=f"{folder}/alone/result.h5", data=f"{folder}/test.h5:/x", file=str(written))
+    assert predict_file(told, SerialCommunicator()) == (23, 0)
+    with h5py.File(written) as file:
+        np.testing.assert_array_equal(file["prediction/labels"], said["labels"])
+        assert file["prediction/class_name"][()].tolist() == [b"top", b"middle", b"below"]
     judged = [
         *on_ranks(3, lambda comm: cnn.evaluate(model, f"{folder}/test.h5:/x", None, comm)),
         cnn.evaluate(model, f"{folder}/test.h5:/x", None, SerialCommunicator()),
