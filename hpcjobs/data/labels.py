@@ -76,8 +76,9 @@ def own_classes(source: Source, labels: NDArray[Any]) -> tuple[NDArray[np.int64]
     """Labels (rows,) as classes 0, 1, 2, ..., of which two at least occur, and their names where there are any."""
     found, names = _as_told(source, labels)
     if found.min() == found.max():
+        one = names[found[0]] if names else labels[0]
         raise DataError(
-            f"{source}: all {len(found)} labels are {labels[0]}; a classifier needs examples of two classes at least"
+            f"{source}: all {len(found)} labels are {one}; a classifier needs examples of two classes at least"
         )
     return found, names
 

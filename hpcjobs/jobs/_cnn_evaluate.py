@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.data.schema import Variable, rows_of
+from hpcjobs.data.schema import Variable, rows_of, texts
 from hpcjobs.data.slab import identities, identity, shards_of
 from hpcjobs.jobs._cnn_check import Images, known_images
 from hpcjobs.jobs._cnn_groups import Rows, compared, measured, read_groups, spans
@@ -58,7 +58,7 @@ def evaluate(model: Model, wanted: Evaluation, comm: Communicator) -> Evaluated:
     if groups is not None:
         found |= compared(rows, groups, wanted.fewest, numbers, wanted.seed, wanted.bootstrap, comm)
     found["worst"] = on_root(comm, lambda: worst_of(rows, images, names, numbers, wanted.worst))
-    return Evaluated(found, said(images, judged, numbers, start, comm))
+    return Evaluated(found, said(images, judged, names, numbers, start, comm))
 
 
 def of_classes(rows: Rows, names: Names) -> dict[str, Any]:
@@ -97,7 +97,9 @@ def worst_of(rows: Rows, images: Images, names: Names, numbers: bool, most: int)
     return found
 
 
-def said(images: Images, judged: Judged, numbers: bool, start: int, comm: Communicator) -> dict[str, Variable]:
+def said(
+    images: Images, judged: Judged, names: Names, numbers: bool, start: int, comm: Communicator
+) -> dict[str, Variable]:
     """What -o writes of each image, beside its identity."""
     total, shares = images.source.rows, judged.probabilities
     found = {
@@ -107,6 +109,8 @@ def said(images: Images, judged: Judged, numbers: bool, start: int, comm: Commun
         ),
         "/prediction/loss": Variable(("id",), rows_of(judged.losses, total, start), "loss of each image"),
     }
+    if names:
+        found["/prediction/class_name"] = Variable(("class",), texts(names), "name of the class")
     truth = images.values[start : start + len(shares)]
     if not numbers:
         labels = shares.argmax(axis=1).astype(np.int32)

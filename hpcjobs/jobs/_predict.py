@@ -107,6 +107,8 @@ def predict_file(
     for name, values in columns.items():
         axes = ("id", *(f"{name}_axis{axis}" for axis in range(1, values.ndim)))
         variables[f"/prediction/{name}"] = Variable(axes, rows_of(values, source.rows, start), told[name])
+    if settings.layer is None and "class_name" in model.arrays:
+        variables["/prediction/class_name"] = Variable(("class",), model.arrays["class_name"], "name of the class")
     facts = {"model": model.file.name, "model_digest": model.digest, "data": source.file.name, "data_digest": digest}
     title = f"{source.file.name} by {model.job} of run {model.run_uuid[:8]}"
     write_file(

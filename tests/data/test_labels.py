@@ -123,7 +123,7 @@ def test_other_files_are_matched_by_name(tmp_path: Path) -> None:
         ((2, ()), {"y": CATS}, "holds text, and the network tells 2 apart by number only"),
         ((2, ("ant", "bee")), {"y": np.full(6, 2)}, "the label of row 0 is 2 .*; expected a class from 0 to 1"),
         ((), {"y": np.arange(6), "class_name": PETS}, "label of row 2 is 2 .*0 to 1, as /d/class_name names them"),
-        ((), {"y": np.array([b"cat"] * 6)}, "all 6 labels are b'cat'"),
+        ((), {"y": np.array([b"cat"] * 6)}, "all 6 labels are cat; a classifier"),
     ],
 )  # fmt: skip
 def test_names_that_do_not_fit_are_refused(

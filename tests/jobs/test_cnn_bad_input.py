@@ -50,7 +50,7 @@ LENET = {"network": "lenet", "batch_size": 8}
 DENSE = [{"type": "flatten"}, {"type": "dense", "units": 3}]
 CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "labels missing": ("bare/x", LENET, ["/bare", "y", "--labels"]),
-    "one text only": ("x/x", {"labels": "text"}, ["/text", "all 40 labels", "b'cat'", "two classes"]),
+    "one text only": ("x/x", {"labels": "text"}, ["/text", "all 40 labels are cat;", "two classes"]),
     "text as numbers": ("x/x", {"labels": "text", "loss": "mse"}, ["/text", "text", "needs numbers"]),
     "labels too few": ("x/x", {"labels": "short"}, ["/short", "39 labels", "40 images"]),
     "labels below 0": ("x/x", {"labels": "negative"}, ["/negative", "row 0 is -1", "0 to 65535"]),

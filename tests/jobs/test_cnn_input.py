@@ -10,8 +10,11 @@ import pytest
 from clustering.threads_comm import on_ranks
 from jobs.in_threads import Run, run_on
 
+from hpcjobs.errors import DataError
 from hpcjobs.jobs import cnn
-from hpcjobs.parallel.communicator import SerialCommunicator
+from hpcjobs.jobs._predict import Settings, predict_file
+from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
+from hpcjobs.report.kinds import Material
 from hpcjobs.runs.model import read_model
 
 AUGMENTATION = "rotation=20,crop=6x6,crop-padding=1,horizontal-flip,standardise=feature,mixup=0.3,cutout=2"
@@ -97,6 +100,12 @@ def test_predictions_and_evaluation_prepare_images_as_the_validation_does(folder
     said = cnn.predict(model.arrays, pixels.reshape(23, -1))
     for name in ("labels", "probabilities"):
         np.testing.assert_array_equal(said[name], alone.result[name])
+    written = folder / "said.h5"
+    told = Settings(model=f"{folder}/alone/result.h5", data=f"{folder}/test.h5:/x", file=str(written))
+    assert predict_file(told, SerialCommunicator()) == (23, 0)
+    with h5py.File(written) as file:
+        np.testing.assert_array_equal(file["prediction/labels"], said["labels"])
+        assert file["prediction/class_name"][()].tolist() == [b"top", b"middle", b"below"]
     wanted = cnn.Evaluation(data=f"{folder}/test.h5:/x", bootstrap=20)
     judged = [
         *on_ranks(3, lambda comm: cnn.evaluate(model, wanted, comm).told),
@@ -121,3 +130,23 @@ def test_memory_of_a_rank_is_that_of_all_images_or_of_pools(folder: Path) -> Non
     ]
     pools = 2 * 8 * 112  # of one shard of 4 rows: pools of 8 rows, the next one read ahead
     assert needs[0] - needs[1] == 70 * 112 - pools
+
+
+def test_an_image_with_nan_among_those_to_evaluate_is_named_on_every_rank(folder: Path, alone: Run) -> None:
+    model = read_model(folder / "alone" / "result.h5", cnn.MODEL)
+    with h5py.File(folder / "test.h5") as file, h5py.File(folder / "holes.h5", "w") as holes:
+        pixels = file["x"][()].astype(np.float32)
+        pixels[20, 0, 0, 0] = np.nan
+        holes["x"], holes["y"], holes["id"] = pixels, file["y"][()], np.arange(23) + 100
+
+    def refused(communicator: Communicator) -> str:
+        with pytest.raises(DataError) as found:
+            cnn.evaluate(model, cnn.Evaluation(data=f"{folder}/holes.h5:/x"), communicator)
+        return str(found.value)
+
+    assert all("the image of id 120 holds NaN" in told for told in on_ranks(3, refused))
+
+
+def test_the_confusion_matrix_on_a_page_names_the_classes(alone: Run) -> None:
+    figure = next(one for one in cnn.figures(Material(alone.result, {})) if one.title == "Confusion")
+    assert "of 3 classes" in figure.caption and "(top, middle, below)" in figure.caption

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hpcjobs.errors import SettingsError
-from hpcjobs.settings import add_flags, build, differences, fields, setting, whole_number
+from hpcjobs.settings import add_flags, build, differences, fields, setting, whole_number, written
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +156,8 @@ def test_a_table_is_one_flag(text: str, expected: Inner) -> None:
     assert built == Outer(inner=expected)
     assert build(Outer, None, msgspec.to_builtins(built)) == built
     assert msgspec.convert(msgspec.to_builtins(built), Outer) == built
+    again = written(msgspec.to_builtins(expected), Inner())
+    assert build(Outer, None, {"inner": again}) == built
 
 
 def test_a_table_of_toml_is_a_table(tmp_path: Path) -> None:
