@@ -14,9 +14,10 @@ from hpcjobs.nn.declared import Conv
 from hpcjobs.nn.room import Room
 
 Array = NDArray[Any]
-# Numbers in a tile of patches: few enough for a second-level cache. Tiles follow from the shape of a shard alone.
-TILE = 2**17
-# From so many places in an image and so many numbers in one line of a window on, tiles hold single lines of windows.
+# Numbers in a tile of whole windows, and of lines that windows share: both fit a second-level cache. Tiles follow from
+# the shape of a shard alone. The first are best for gradients of weights, where they are what is summed over.
+TILE, SHARED = 2**17, 2**18
+# From so many places in an image and so many numbers in one line of a window on, windows share their lines.
 PLACES, LINE = 512, 64
 # Rows of weights that all shards are multiplied with while these are in the cache.
 ROWS = 256
@@ -68,7 +69,7 @@ def conv_forward(
     filters, weights = y.shape[3], own["weights"]
     bias = own.get("bias", np.zeros(filters, dtype=y.dtype))
     height, width, size = (pool.height, pool.width, pool.size) if pool else (*y.shape[1:3], 1)
-    for images, lines, patches in _tiles(x, window, height, width, room, size):
+    for images, lines, patches in _tiles(x, window, height, width, room, size, share=True):
         places = images, slice(lines.start // size, lines.stop // size)
         part = y[places]
         columns = part.reshape(-1, filters)
@@ -115,7 +116,7 @@ def conv_backward(
         dy = wide
     turned = np.ascontiguousarray(own["weights"][::-1, ::-1].transpose(0, 1, 3, 2))  # (size, size, filters, c)
     back = Window(window.size, 1, window.size - 1 - window.top, window.size - 1 - window.left)
-    for images, lines, patches in _tiles(dy, back, dx.shape[1], dx.shape[2], room):
+    for images, lines, patches in _tiles(dy, back, dx.shape[1], dx.shape[2], room, share=True):
         _correlate(patches, turned, dx[images, lines].reshape(-1, dx.shape[3]))
 
 
@@ -160,21 +161,21 @@ def _correlate(patches: Sequence[Array], weights: Array, out: Array) -> None:
 
 
 def _tiles(
-    x: Array, window: Window, height: int, width: int, room: Room, step: int = 1
+    x: Array, window: Window, height: int, width: int, room: Room, step: int = 1, *, share: bool = False
 ) -> Iterator[tuple[slice, slice, list[Array]]]:
     """Images and lines of what a convolution gives, (n, height, width), a tile at a time, and the patches of x for it.
 
-    One matrix (places, size * size * c) holds whole windows. In large images windows that lie below one another share
-    their lines: `size` matrices (places, size * c) are one array, each shifted by one line. Tiles begin at a multiple
-    of `step` lines.
+    One matrix (places, size * size * c) holds whole windows. If they may `share`, then in large images those that lie
+    below one another have lines in common: `size` matrices (places, size * c) are one array, each shifted by one line.
+    Tiles begin at a multiple of `step` lines.
     """
     size, channels = window.size, x.shape[3]
     if size == window.stride == 1 and x.shape[1:3] == (height, width):
         yield slice(0, len(x)), slice(0, height), [x.reshape(-1, channels)]
         return
-    shared = size > 1 == window.stride and height * width >= PLACES and size * channels >= LINE
+    shared = share and size > 1 == window.stride and height * width >= PLACES and size * channels >= LINE
     tall, more = (1, size - 1) if shared else (size, 0)
-    most = max(1, TILE // (tall * size * channels * width) - more)
+    most = max(1, (SHARED if shared else TILE) // (tall * size * channels * width) - more)
     for images, lines in _spans(len(x), height, min(most, height) if shared else most, step):
         rows = (images.stop - images.start) * (lines.stop - lines.start) * width
         patches = room.rows("patches", rows + more * width, tall * size * channels, x.dtype)

@@ -12,20 +12,20 @@ from hpcjobs.nn.convolution import Pool, Window, conv_backward, conv_forward, de
 from hpcjobs.nn.room import Room
 
 Floats = NDArray[np.float64]
-# Numbers in a tile, and from how many places and numbers in a line on tiles hold lines of windows.
+# Numbers in a tile of either kind, and from how many places and numbers in a line on tiles hold lines of windows.
 TILES = {
-    "whole windows, many images": (10**6, 10**6, 1),
-    "whole windows, some lines": (700, 10**6, 1),
-    "whole windows, one line": (1, 10**6, 1),
-    "lines of windows, whole image": (10**6, 1, 1),
-    "lines of windows, some lines": (400, 1, 1),
-    "lines of windows, one line": (1, 1, 1),
+    "whole windows, many images": (10**6, 10**6, 10**6, 1),
+    "whole windows, some lines": (700, 700, 10**6, 1),
+    "whole windows, one line": (1, 1, 10**6, 1),
+    "lines of windows, whole image": (10**6, 10**6, 1, 1),
+    "lines of windows, some lines": (400, 400, 1, 1),
+    "lines of windows, one line": (1, 1, 1, 1),
 }
 
 
 @pytest.fixture(params=TILES)
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, number in zip(("TILE", "PLACES", "LINE"), TILES[request.param], strict=True):
+    for name, number in zip(("TILE", "SHARED", "PLACES", "LINE"), TILES[request.param], strict=True):
         monkeypatch.setattr(convolution, name, number)
 
 
