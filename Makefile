@@ -57,6 +57,7 @@ bench: .venv/test
 	$(CLEAN) $(BIN)/python benchmarks/slab.py
 	$(CLEAN) $(BIN)/python benchmarks/augment.py
 	$(CLEAN) $(BIN)/python benchmarks/qlearning.py
+	$(CLEAN) $(BIN)/python -m benchmarks cnn
 
 .venv/local: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[local]'

@@ -38,8 +38,7 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
 def compile_network(dtype: np.dtype[np.generic]) -> None:
     """The kernels of networks that compute in `dtype`."""
     image, flat, one = np.zeros((1, 2, 2, 1), dtype=dtype), np.zeros((4, 1), dtype=dtype), np.zeros(1, dtype=dtype)
-    convolution.gather(image, 1, 1, 0, 0, 2, 2, 0, flat)
-    convolution.narrow(flat, 0, 2, 2, image)
+    convolution.gather(image, 1, 1, 1, 0, 0, 2, 2, 0, flat)
     convolution.bias_relu(flat, one, 0.0)
     convolution.relu_backward(flat, flat.copy())
     for out in (one, np.zeros(1)):
