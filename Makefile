@@ -49,13 +49,15 @@ test-docker: .venv/test
 
 accept: .venv/test
 	@mkdir -p accept/logs
-	@for name in same_bits peak_memory kill_and_resume hostile_text qlearning; do \
+	@for name in same_bits peak_memory kill_and_resume hostile_text qlearning cnn_images; do \
 	  echo "== $$name"; $(CLEAN) $(BIN)/python accept/$$name.py 2>&1 | tee accept/logs/$$name.log; done
 
 bench: .venv/test
 	$(CLEAN) $(BIN)/python benchmarks/kmeans.py
 	$(CLEAN) $(BIN)/python benchmarks/slab.py
+	$(CLEAN) $(BIN)/python benchmarks/augment.py
 	$(CLEAN) $(BIN)/python benchmarks/qlearning.py
+	$(CLEAN) $(BIN)/python -m benchmarks cnn
 
 .venv/local: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[local]'

@@ -1,7 +1,8 @@
 """One frozen declaration is the flags, the TOML keys, the help and the JSON kept with the run.
 
 A job declares `class Settings(msgspec.Struct, frozen=True, kw_only=True)` whose fields are annotated with
-`Annotated[type, setting("help", ge=1)]`; msgspec checks types and bounds.
+`Annotated[type, setting("help", ge=1)]`; msgspec checks types and bounds. A field whose type is such a declaration
+itself is a table in TOML, and KEY=VALUE,... as a flag.
 """
 
 import argparse
@@ -22,9 +23,11 @@ import msgspec
 
 from hpcjobs.errors import SettingsError, nearest
 
+T = typing.TypeVar("T", bound=msgspec.Struct)
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
 SPAN = re.compile(r"(\d{1,18}):(\d{1,18})(?::([1-9]\d{0,17}))?", re.ASCII)
+WORDS = {"true": True, "false": False}  # in the text of a table
 LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
 
 
@@ -80,6 +83,8 @@ def add_flags(parser: argparse._ActionsContainer, declared: Mapping[str, Field])
             )
         elif kind == tuple[str, ...]:
             parser.add_argument(flag(name), action="append", default=argparse.SUPPRESS, metavar="X", help=text)
+        elif _is_table(kind):
+            parser.add_argument(flag(name), default=argparse.SUPPRESS, metavar="KEY=VALUE,...", help=text)
         else:
             metavar = "|".join(_choices(kind)) or name.partition("_per_")[0].rsplit("_", 1)[-1].upper()
             parser.add_argument(flag(name), default=argparse.SUPPRESS, metavar=metavar, help=help_text)
@@ -90,15 +95,8 @@ def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, An
     declared = fields(settings)
     given: dict[str, tuple[Any, Path, str]] = {}  # value, the folder that a path starts from, where it was said
     if toml is not None:
-        keys: dict[str, str] = {}
-        for key, value in read_toml(toml).items():
-            name = key.replace("-", "_")
-            if isinstance(value, dict) and key == OTHERS:
-                continue
-            if name not in declared:
-                raise SettingsError(f"{toml}: unknown key {key!r}; {nearest(name, declared)}")
-            if keys.setdefault(name, key) != key:
-                raise SettingsError(f"{toml}: {keys[name]!r} and {key!r} are one setting; keep one of them")
+        held = {key: value for key, value in read_toml(toml).items() if key != OTHERS or not isinstance(value, dict)}
+        for name, (key, value) in _named(held, declared, f"{toml}:").items():
             given[name] = (value, toml.parent, f"{toml}: {key}")
     for name, value in flags.items():
         if name not in declared:  # from Python; the command line knows its flags
@@ -108,6 +106,35 @@ def build(settings: type[msgspec.Struct], toml: Path | None, flags: dict[str, An
         if default is msgspec.NODEFAULT and name not in given:
             raise SettingsError(f"{flag(name)} is missing: {meta.description or name}")
     return settings(**{name: _checked(*found, declared[name]) for name, found in given.items()})
+
+
+def table(settings: type[T], value: Any, base: Path, origin: str) -> T:
+    """Settings that are one field of others: a table, or `KEY=VALUE,...` where a KEY alone says true."""
+    written = isinstance(value, str)
+    if written:
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        keys = [key.strip() for key, _, _ in pairs]
+        if len(set(keys)) < len(keys):
+            raise SettingsError(f"{origin} is {value!r}: names {max(keys, key=keys.count)} twice; keep one of them")
+        value = {key.strip(): WORDS.get(text.strip(), text.strip()) if equals else True for key, equals, text in pairs}
+    if not isinstance(value, dict):
+        raise SettingsError(f"{origin} is {value!r}: expected a table, or KEY=VALUE,...")
+    declared = fields(settings)
+    found = {}
+    for name, (key, one) in _named(value, declared, f"{origin}:").items():
+        one = _number(one, declared[name][0]) if written else one
+        found[name] = _checked(one, base, f"{origin}: {key}", declared[name])
+    return settings(**found)
+
+
+def written(value: Mapping[str, Any], usual: msgspec.Struct) -> str:
+    """What a table says other than by default, as `KEY=VALUE,...`: what `table` reads."""
+    default = msgspec.to_builtins(usual)
+    return ",".join(
+        f"{key}={str(item).lower() if isinstance(item, bool) else item}"
+        for key, item in value.items()
+        if item != default.get(key)
+    )
 
 
 def whole_number(text: str) -> int:
@@ -138,6 +165,19 @@ def memory_size(text: str) -> int:
     return int(Decimal(number) * (1024 if binary else 1000) ** power)
 
 
+def memory_limit(memory: str | None) -> int | None:
+    """What `--memory` says, in bytes; None for what is free."""
+    if memory is None:
+        return None
+    try:
+        found = memory_size(memory)
+    except argparse.ArgumentTypeError as error:
+        raise SettingsError(f"--memory: {error}") from None
+    if found == 0:
+        raise SettingsError("--memory is 0: a rank needs room for some rows")
+    return found
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The keys of a TOML file."""
     try:
@@ -160,8 +200,29 @@ def differences(old: dict[str, Any], new: dict[str, Any], settings: type[msgspec
             continue
         if extra.get("extendable") and before is not None and after is not None and after > before:
             continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            keys = [key for key in before | after if before.get(key) != after.get(key)]
+            found += [f"{flag(name)}: {key.replace('_', '-')}: {before.get(key)} -> {after.get(key)}" for key in keys]
+            continue
         found.append(f"{flag(name)}: {before} -> {after}")
     return found
+
+
+def _named(held: Mapping[str, Any], declared: Mapping[str, Field], where: str) -> dict[str, tuple[str, Any]]:
+    """Key and value of each field that a table names; `-` and `_` are one."""
+    found: dict[str, tuple[str, Any]] = {}
+    for key, value in held.items():
+        name = key.replace("-", "_")
+        if name not in declared:
+            raise SettingsError(f"{where} unknown key {key!r}; {nearest(name, declared)}")
+        if name in found:
+            raise SettingsError(f"{where} {found[name][0]!r} and {key!r} are one setting; keep one of them")
+        found[name] = (key, value)
+    return found
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
@@ -185,6 +246,8 @@ def _checked(value: Any, base: Path, origin: str, declared: Field) -> Any:
     """The value of one field, as its type and bounds want it; SettingsError says what is wrong with it."""
     kind, meta, _ = declared
     extra = meta.extra or {}
+    if _is_table(kind):
+        return table(kind, value, base, origin)
     if extra.get("span"):
         if isinstance(value, str) and SPAN.fullmatch(value):
             return value

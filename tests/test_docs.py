@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 from command import clean_environment
 
@@ -75,11 +77,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "clusters": "2:21", "init": "k-means-parallel", "scale": "standard", "outliers": "1%",
     },
 }  # fmt: skip
+NETWORKS = {"cats-dogs.toml": ((150, 150, 3), 2), "cifar10.toml": ((32, 32, 3), 10)}
 
 
 def test_every_example_is_named_here_and_in_its_readme() -> None:
     readme = (ROOT / "examples" / "README.md").read_text()
-    named = [*EXAMPLES, "cnn-digits.toml", "qlearning-frozenlake.toml"]
+    named = [*EXAMPLES, *NETWORKS, "cnn-digits.toml", "qlearning-frozenlake.toml"]
     assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(named)
     assert all(f"`{name}`" in readme for name in named)
 
@@ -102,6 +105,18 @@ def test_the_network_of_the_example_toml_is_accepted_as_it_stands() -> None:
     built = build(Settings, ROOT / "examples" / "cnn-digits.toml", {"data": "digits.h5"})
     assert isinstance(built, Settings)
     assert lay_out(parse(built.layers), (8, 8, 1)).gives == (10,)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_examples_of_images_are_accepted_as_they_stand(name: str, tmp_path: Path) -> None:
+    from hpcjobs.jobs.cnn import Settings, check
+    from hpcjobs.settings import build
+
+    shape, classes = NETWORKS[name]
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["x"], file["y"] = np.zeros((128, *shape), np.uint8), np.arange(128) % classes
+    settings = build(Settings, ROOT / "examples" / name, {"data": f"{tmp_path}/images.h5:/x"})
+    assert check(settings).network.gives == (classes if classes > 2 else 1,)  # type: ignore[arg-type]
 
 
 def test_the_q_learning_example_is_accepted_as_it_stands() -> None:

@@ -37,6 +37,7 @@ def arguments(argv: list[str]) -> dict[str, Any]:
     parser.add_argument("model", metavar="RUN", help="run folder, its name, or a result.h5")
     parser.add_argument("data", metavar="DATA.h5", help="new rows: FILE.h5 or FILE.h5:/path")
     parser.add_argument("file", metavar="OUT.h5", help="file to write: /prediction/id and what is said of each row")
+    parser.add_argument("--layer", metavar="NAME", help="write what this layer of a network gives, as features")
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 if it exists")
     _ranks.add_ranks(parser)
     given = vars(parser.parse(argv))

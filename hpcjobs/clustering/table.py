@@ -1,6 +1,6 @@
 """The rows of one rank of a table that lies over all ranks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,13 +114,21 @@ def count_used(table: Table) -> int:
 
 def spread(table: Table, low: Floats, high: Floats, used: int) -> Spread:
     """Mean and variance of features that lie within [low, high] (features,), from exact sums. Collective."""
-    plain = make_grid(low, high, used, None, table.points.dtype.itemsize <= 4)
+    blocks = (table.points[run] for run in table.runs())
+    return spread_of(blocks, low, high, used, table.points.dtype.itemsize <= 4, table.communicator)
+
+
+def spread_of(
+    blocks: Iterable[NDArray[Any]], low: Floats, high: Floats, used: int, single: bool, communicator: Communicator
+) -> Spread:
+    """`spread` of `used` rows over all ranks, of which `blocks` (rows, features) are those here. Collective."""
+    plain = make_grid(low, high, used, None, single)
     bits = spare_bits(used)
     root_scale = 2.0 ** -((bits + 1) // 2)  # squares of terms below 2**bits come below 2**bits as well
-    sums = np.zeros((4, table.features), dtype=np.int64)
-    for run in table.runs():
-        kernels.moments(table.points[run], plain.shift, plain.scale, root_scale, plain.low_scale, sums)
-    table.communicator.allreduce_sum(sums)
+    sums = np.zeros((4, len(low)), dtype=np.int64)
+    for points in blocks:
+        kernels.moments(points, plain.shift, plain.scale, root_scale, plain.low_scale, sums)
+    communicator.allreduce_sum(sums)
     mean = (sums[0] + sums[1] / plain.low_scale) / plain.scale / used
     root = plain.scale * root_scale  # whose own square may overflow
     square = (sums[2] + sums[3] / plain.low_scale) / root / root

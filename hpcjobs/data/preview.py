@@ -1,7 +1,6 @@
 """A look at a data set: a contact sheet of image rows, or the distribution of each feature of a table."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.choosing import shown
+from hpcjobs.data.imageshape import image_shape
 from hpcjobs.data.lookup import locate_samples
 from hpcjobs.data.pictures import contact_sheet, histograms
 from hpcjobs.data.publish import publish_bytes
@@ -18,10 +18,10 @@ from hpcjobs.data.table import refuse_existing
 from hpcjobs.errors import DataError, SettingsError
 
 MOST_IMAGES = 24
+MOST_CHANGED = 4  # each of them in several versions
 MOST_FEATURES = 12
 # A table is looked at in so many runs of rows, spread evenly: few large reads show as much as many small ones.
 RUNS, RUN_ROWS = 20, 1000
-CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,23 @@ class PreviewReport:
         return f"{self.out}: {self.text}"
 
 
+# Several versions of some images: (n, height, width, channels) and their rows (n,) to what each is called, and shows.
+Versions = Callable[[NDArray[Any], NDArray[np.int64]], Mapping[str, NDArray[Any]]]
+
+
 def preview(
-    source: str, out: Path, rows: Sequence[int] = (), shape: str | None = None, *, force: bool = False
+    source: str,
+    out: Path,
+    rows: Sequence[int] = (),
+    shape: str | None = None,
+    *,
+    versions: Versions | None = None,
+    force: bool = False,
 ) -> PreviewReport:
-    """Write a PNG of some rows of `/data/x`: `rows`, else evenly spread ones; `shape` (HxW) makes flat rows images."""
+    """Write a PNG of some rows of `/data/x`: `rows`, else evenly spread ones; `shape` (HxW) makes flat rows images.
+
+    With `versions` the sheet has a line for each image.
+    """
     if out.suffix.lower() != ".png":
         raise SettingsError(f"{out}: unknown kind of picture {out.suffix!r}; expected .png")
     refuse_existing(out, force)
@@ -49,8 +62,10 @@ def preview(
     outside = [row for row in rows if not 0 <= row < samples.rows]
     if outside:
         raise SettingsError(f"--rows {outside[0]}: {samples.file} has rows 0 to {samples.rows - 1}")
-    size = _image_shape(samples, column, shape)
+    size = image_shape(str(samples.file), column.shape[1:], shape)
     if size is None:
+        if versions:
+            raise SettingsError(f"--augment is for images; {samples.file} holds a table, name their --shape HxWxC")
         if rows:
             raise SettingsError("--rows shows images; name their --shape HxW, or leave --rows out for a table")
         values = _spread(column)
@@ -58,35 +73,28 @@ def preview(
         features = int(np.prod(column.shape[1:]))
         text = f"{values.shape[1]} of {features} features in {len(values)} of {samples.rows} rows"
     else:
-        picked = list(rows) or [index * samples.rows // MOST_IMAGES for index in range(MOST_IMAGES)]
+        most = MOST_CHANGED if versions else MOST_IMAGES
+        picked = list(rows) or [index * samples.rows // most for index in range(most)]
         picked = list(dict.fromkeys(picked))
         images = _rows(column, picked).reshape(len(picked), *size)
-        content, scale = contact_sheet(images, _captions(samples, picked))
+        captions = _captions(samples, picked)
+        if versions:
+            images, captions = _changed(versions, images, captions, picked)
+        content, scale = contact_sheet(images, captions)
         text = f"{len(picked)} of {samples.rows} images of {' x '.join(map(str, size))} {column.dtype}{scale}"
     publish_bytes(out, content)
     return PreviewReport(out, text)
 
 
-def _image_shape(samples: Samples, column: Column, shape: str | None) -> tuple[int, ...] | None:
-    """Height, width and perhaps channels of a row; None for a table."""
-    held = column.shape[1:]
-    if shape is not None:
-        parts = tuple(int(part) for part in re.split("x", shape)) if re.fullmatch(r"\d+x\d+(x[134])?", shape) else ()
-        if not parts or 0 in parts:
-            raise SettingsError(f"--shape {shape!r}: expected HxW or HxWxC, such as 28x28 or 32x32x3")
-        if int(np.prod(parts)) != int(np.prod(held)):
-            raise SettingsError(
-                f"--shape {shape}: {np.prod(parts)} values; a row of {samples.file} has {np.prod(held)}"
-            )
-        return parts
-    if len(held) < 2:
-        return None
-    if len(held) > 3 or (len(held) == 3 and held[2] not in CHANNELS):
-        raise DataError(
-            f"{samples.file}: a row has shape {held}; expected an image, height x width or height x width x 1, 3 or 4 "
-            "channels; name its --shape HxWxC"
-        )
-    return held
+def _changed(
+    versions: Versions, images: NDArray[Any], captions: list[str], picked: list[int]
+) -> tuple[NDArray[Any], list[str]]:
+    """Each image (n, height, width[, channels]) in all its versions, side by side, and what stands below them."""
+    given = images if images.ndim == 4 else images[..., np.newaxis]
+    found = versions(given, np.array(picked))
+    told = [f"{caption}, {name}" if name else caption for caption in captions for name in found]
+    side_by_side = np.stack(list(found.values()), axis=1)  # (n, versions, height, width, channels)
+    return side_by_side.reshape(-1, *side_by_side.shape[2:]), told
 
 
 def _rows(column: Column, picked: list[int]) -> NDArray[Any]:

@@ -125,7 +125,7 @@ def refuse_rows(source: Source, wrong: NDArray[np.int64], what: str, advice: str
     if total == 0:
         return
     rows = [row for _, some in found for row in some][:NAMED]
-    names = on_root(communicator, lambda: [_name(source, row) for row in rows])
+    names = on_root(communicator, lambda: [name_row(source, row) for row in rows])
     more = f" and {total - len(names)} more" if total > len(names) else ""
     raise DataError(f"{source}: {total} of {source.rows} rows hold {what}: {', '.join(names)}{more}; {advice}")
 
@@ -135,9 +135,15 @@ def _numbers(start: int, stop: int) -> Iterator[NDArray[np.int64]]:
         yield np.arange(first, min(stop, first + ROWS_AT_A_TIME))
 
 
-def _name(source: Source, row: int) -> str:
+def identity(source: Source, row: int) -> int | str:
+    """The identity of a row, or its number where it has none."""
     if source.id_name is None:
-        return f"row {row}"
+        return row
     with Reader(locate_ids(source)) as reader:
         value = next(iter(reader.blocks(row, row + 1, 1)))[0]
-    return f"id {value.decode(errors='replace') if isinstance(value, bytes) else value}"
+    return value.decode(errors="replace") if isinstance(value, bytes) else int(value)
+
+
+def name_row(source: Source, row: int) -> str:
+    """A row by its identity, or by its number where it has none."""
+    return f"{'row' if source.id_name is None else 'id'} {identity(source, row)}"

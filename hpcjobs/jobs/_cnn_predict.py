@@ -2,38 +2,45 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.jobs._cnn_input import pixels
-from hpcjobs.nn.declared import Layer, parse
+from hpcjobs.data.batches import LARGEST
+from hpcjobs.errors import SettingsError, nearest
+from hpcjobs.nn.augment import Preparation
+from hpcjobs.nn.augmentation import Augmentation
+from hpcjobs.nn.channels import Channels
+from hpcjobs.nn.declared import parse
 from hpcjobs.nn.losses import probabilities
 from hpcjobs.nn.network import Block, Network, Node, build, view
 from hpcjobs.nn.room import Room
 from hpcjobs.nn.training import outputs_of
 
 # What of the result is the model, and what is said of each row.
-MODEL = ("network", "parameters", "statistics")
+MODEL = ("network", "class_name", "parameters", "statistics")
 PREDICTS = {
     "labels": "class of each image, -1 where a value is missing or infinite",
     "probabilities": "probability of each class",
 }
+FEATURES = {"features": "what a layer gives, NaN where a value of the image is missing or infinite"}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its numbers, and how it takes images."""
+    """A network with its numbers, what its classes are called, if anything, and how images are prepared for it."""
 
     network: Network
     parameters: NDArray[np.float32]
     statistics: NDArray[np.float64]
     kind: str
     classes: int
-    rescale: float
+    names: tuple[str, ...]
+    preparation: Preparation
 
 
 def name_of(node: Node, block: Block) -> str:
@@ -41,27 +48,42 @@ def name_of(node: Node, block: Block) -> str:
     return f"{node.name}_{block.name}"
 
 
-def declare(layers: tuple[Layer, ...], network: Network, kind: str, classes: int, rescale: float) -> str:
-    """The network as JSON."""
-    facts = {"takes": network.takes, "loss": kind, "classes": classes, "rescale": rescale}
-    return json.dumps({"layers": msgspec.to_builtins(layers), **facts}, sort_keys=True)
+def declare(trained: Trained) -> str:
+    """The network, and how it takes images, as JSON."""
+    preparation = trained.preparation
+    channels = preparation.channels
+    facts = {
+        "layers": msgspec.to_builtins([node.layer for node in trained.network.nodes]),
+        "loss": trained.kind,
+        "classes": trained.classes,
+        "images": preparation.shape,
+        "rescale": preparation.rescale,
+        "augmentation": msgspec.to_builtins(preparation.augmentation),
+        "channels": None if channels is None else [channels.mean.tolist(), channels.deviation.tolist()],
+    }
+    return json.dumps(facts, sort_keys=True)
 
 
 def load(model: Mapping[str, NDArray[Any]]) -> Trained:
     """The network of a result's arrays."""
     facts = _facts(model)
-    network = build(parse(facts["layers"]), tuple(facts["takes"]))
+    channels = None if facts["channels"] is None else Channels(*(np.array(column) for column in facts["channels"]))
+    preparation = Preparation(
+        msgspec.convert(facts["augmentation"], Augmentation), shape_of(model), facts["rescale"], channels=channels
+    )
+    network = build(parse(facts["layers"]), preparation.prepared_shape)
     parameters, statistics = np.empty(network.size, dtype=np.float32), np.empty(network.statistics_size)
     for node, block in network.parameters():
         view(parameters, block)[...] = model[f"parameters/{name_of(node, block)}"]
     for node, block in network.statistics():
         view(statistics, block)[...] = model[f"statistics/{name_of(node, block)}"]
-    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], facts["rescale"])
+    names = tuple(name.decode() for name in model["class_name"].tolist()) if "class_name" in model else ()
+    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], names, preparation)
 
 
 def shape_of(model: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
     """The shape that a row must have."""
-    return tuple(_facts(model)["takes"])
+    return tuple(_facts(model)["images"])
 
 
 def _facts(model: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -72,11 +94,31 @@ def _facts(model: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 def predict(model: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Label and probabilities (some, classes) of rows (some, numbers), each row by itself."""
     trained = load(model)
-    images = pixels(rows, trained.network.takes, trained.rescale)  # type: ignore[arg-type]
-    finite = np.isfinite(images).all(axis=(1, 2, 3))
-    images[~finite] = 0
-    outputs = outputs_of(trained.network, trained.parameters, trained.statistics, images, Room())
+    prepared, finite = _prepared(trained, rows)
+    outputs = outputs_of(trained.network, trained.parameters, trained.statistics, prepared, Room())
     found = probabilities(trained.kind, outputs)
     labels = found.argmax(axis=1).astype(np.int32)
     labels[~finite], found[~finite] = -1, np.nan
     return {"labels": labels, "probabilities": found}
+
+
+def features(model: Mapping[str, NDArray[Any]], rows: NDArray[Any], layer: str) -> dict[str, NDArray[Any]]:
+    """What a layer gives for rows (some, numbers), each as one line (some, features)."""
+    trained = load(model)
+    names = [node.name for node in trained.network.nodes]
+    if layer not in names:
+        raise SettingsError(f"--layer {layer!r}: the network has no such layer; {nearest(layer, names)}")
+    below = trained.network.nodes[: names.index(layer) + 1]
+    network = replace(trained.network, nodes=below, gives=below[-1].gives)
+    prepared, finite = _prepared(trained, rows)
+    found = outputs_of(network, trained.parameters, trained.statistics, prepared, Room())
+    found = found.reshape(len(rows), prod(below[-1].gives))
+    found[~finite] = np.nan
+    return {"features": found}
+
+
+def _prepared(trained: Trained, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Rows as the first layer takes them, and which of them hold numbers only; the others become 0."""
+    finite = (np.abs(rows) <= LARGEST).all(axis=1)
+    images = np.where(finite[:, None], rows, rows.dtype.type(0)).reshape(len(rows), *trained.preparation.shape)
+    return trained.preparation.plain(images), finite

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from hpcjobs.nn.augmentation import Augmentation
 from hpcjobs.settings import setting
 
 MOST = 2**31 - 1
@@ -16,11 +17,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     labels: Annotated[str | None, setting("class of each row (default: y beside the images)", kind="data")] = None
     validation: Annotated[str | None, setting("images to validate on, their classes beside them", kind="data")] = None
     image_shape: Annotated[str | None, setting("what a flat row is as an image, as 28x28x1")] = None
+    augmentation: Annotated[Augmentation, setting("chance changes of images: a table, as rotation=15,zoom=0.1")] = (
+        Augmentation()
+    )
     rescale: Annotated[float | None, setting("what pixels are multiplied by (default: 1/255 for uint8, else 1)")] = None
     network: Annotated[
         str | None, setting("lenet, reference, resnet20, vgg, or [[layers]] in TOML (default: reference)")
     ] = None
     layers: Annotated[tuple[dict[str, Any], ...], setting("the network, layer by layer", kind="table")] = ()
+    init_from: Annotated[
+        str | None, setting("trained network to begin with: run folder, result.h5, .safetensors or .onnx", kind="data")
+    ] = None
+    freeze: Annotated[str | None, setting("layers that are not trained: the lowest N that learn, or NAME,...")] = None
     loss: Annotated[
         Literal["auto", "binary", "categorical", "mse"],
         setting("what is to become small (auto: cross-entropy of the classes that there are)"),
@@ -51,10 +59,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, setting("stop after so many epochs without a lower validation loss (0: never)", ge=0)
     ] = 0
     initialisation: Annotated[Literal["he", "glorot"], setting("variance of the first weights")] = "he"
-    seed: Annotated[int, setting("seed of first weights, order and dropout", ge=0)] = 0
+    seed: Annotated[int, setting("seed of first weights, order, augmentation and dropout", ge=0)] = 0
     allow_other_numerics: Annotated[
         bool, setting("go on where floating-point bits are others: libraries, BLAS, CPU", extendable=True)
     ] = False
+    memory: Annotated[
+        str | None,
+        setting("images a rank may hold, as 2GB; more stay in the file (default: half of what is free)", volatile=True),
+    ] = None
     checkpoint_every: Annotated[
         int, setting("save a checkpoint every so many steps (0: by time only)", ge=0, volatile=True)
     ] = 0

@@ -7,6 +7,7 @@ import numpy as np
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs._cnn_check import Ground
 from hpcjobs.jobs._cnn_settings import Settings
+from hpcjobs.jobs._cnn_transfer import overlay
 from hpcjobs.nn.network import first_parameters, first_statistics
 from hpcjobs.nn.optimiser import Optimiser, first_moments
 from hpcjobs.nn.schedule import Schedule
@@ -55,6 +56,8 @@ def remember(state: State, ground: Ground, settings: Settings, schedule: Schedul
     """Where a run stands: what its checkpoint says, or the beginning."""
     parameters = first_parameters(ground.network, settings.seed, settings.initialisation, FLOAT)
     statistics = first_statistics(ground.network)
+    if ground.given is not None and not state:
+        overlay(ground.given, ground.network, parameters, statistics)
     learner = Learner(parameters, statistics, first_moments(optimiser_of(settings), parameters))
     if not state:
         return Memory(learner, Best(learner))
@@ -93,6 +96,6 @@ def goal_of(settings: Settings, ground: Ground) -> Goal:
     """The loss; balanced weights are rows / (classes x rows of the class), as scikit-learn has them."""
     if settings.class_weights == "none":
         return Goal(ground.kind, settings.label_smoothing)
-    counts = np.bincount(ground.images.values.astype(np.int64), minlength=ground.classes)
+    counts = np.bincount(ground.images.values, minlength=ground.classes)
     weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return Goal(ground.kind, settings.label_smoothing, tuple(weights.tolist()))

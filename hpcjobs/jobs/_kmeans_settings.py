@@ -10,7 +10,7 @@ import msgspec
 from hpcjobs.data.source import Source, locate, locate_features
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs._tables import TAKEN, WIDENED, Wanted
-from hpcjobs.settings import setting
+from hpcjobs.settings import memory_limit, setting
 
 MOST = 2**31 - 1
 DRAWN = ("k-means++", "k-means-parallel", "random")
@@ -95,23 +95,6 @@ def outlier_share(settings: Settings) -> float | None:
     return share
 
 
-def memory(settings: Settings) -> int | None:
-    """Bytes of rows that a rank may hold; None for what is free."""
-    from argparse import ArgumentTypeError
-
-    from hpcjobs.settings import memory_size
-
-    if settings.memory is None:
-        return None
-    try:
-        found = memory_size(settings.memory)
-    except ArgumentTypeError as error:
-        raise SettingsError(f"--memory: {error}") from None
-    if found == 0:
-        raise SettingsError("--memory is 0: a rank needs room for some rows")
-    return found
-
-
 def wanted(settings: Settings) -> Wanted:
     """How the rows are to be had."""
     return Wanted(
@@ -120,7 +103,7 @@ def wanted(settings: Settings) -> Wanted:
         scale=settings.scale,
         unit=settings.metric == "cosine" or settings.scale == "unit",
         refuse_zeros=settings.metric == "cosine",
-        memory=memory(settings),
+        memory=memory_limit(settings.memory),
     )
 
 
@@ -128,7 +111,7 @@ def check(settings: Settings) -> Source:
     """Find every mistake that can be found without reading the data; return where the rows lie."""
     numbers = counts(settings)
     outlier_share(settings)
-    memory(settings)
+    memory_limit(settings.memory)
     source = locate_features(settings.data)
     rows, features = source.shape
     if source.dtype.name not in (*TAKEN, *WIDENED):

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs import jobs
 from hpcjobs.data.schema import Contents, Variable, rows_of
 from hpcjobs.data.slab import digest_rows, identities, shards_of
 from hpcjobs.data.source import FEATURES, Source, locate_at, locate_features, split_name
@@ -17,12 +16,12 @@ from hpcjobs.data.streaming import Streamed
 from hpcjobs.data.table import refuse_existing
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.jobs._models import job_of
 from hpcjobs.jobs._tables import TAKEN, WIDENED, widened
 from hpcjobs.nn.network import told
 from hpcjobs.parallel.communicator import Communicator, on_all, on_root
 from hpcjobs.runs.context import Context
-from hpcjobs.runs.folder import RunFolder
-from hpcjobs.runs.model import Model, find_result, read_model
+from hpcjobs.runs.model import Model, read_model
 from hpcjobs.settings import setting
 
 BASE_BYTES = 300 * 2**20
@@ -35,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[str, setting("run folder, or result of one", kind="data")]
     data: Annotated[str, setting("new rows: FILE.h5 or FILE.h5:/path", kind="data")]
     file: Annotated[str, setting("file to write", kind="data")]
+    layer: Annotated[str | None, setting("layer of a network whose values are written, not what it says")] = None
     force: bool = False
 
 
@@ -45,6 +45,10 @@ def check(settings: Settings) -> Source:
     if source.dtype.name not in (*TAKEN, *WIDENED):
         raise SettingsError(f"{source}: holds {source.dtype}, expected one of {', '.join((*TAKEN, *WIDENED))}")
     refuse_other_shape(source, found, job.shape_of(model.arrays), model.file)
+    if settings.layer is not None:
+        if not hasattr(job, "features"):
+            raise SettingsError(f"--layer {settings.layer}: {model.file}, a result of {model.job}, has no layers")
+        job.features(model.arrays, np.empty((0, prod(found)), dtype=widened(source.dtype)), settings.layer)
     refuse_existing(Path(settings.file), settings.force)
     return source
 
@@ -94,14 +98,17 @@ def predict_file(
     source = on_root(comm, lambda: check(settings))
     job, model = on_all(comm, lambda: _model(settings))
     digest = digest_rows(source, comm)
-    columns = on_all(comm, lambda: _columns(job, model, source, comm, progress))
+    columns = on_all(comm, lambda: _columns(job, model, settings.layer, source, comm, progress))
     undecided = np.array([int((columns["labels"] == -1).sum()) if "labels" in columns else 0])
     comm.allreduce_sum(undecided)
     start = shards_of(source).rows(comm.rank, comm.size).start
+    told = _told(job, settings.layer)
     variables: dict[str, Variable] = {"/prediction/id": identities(source, comm)}
     for name, values in columns.items():
         axes = ("id", *(f"{name}_axis{axis}" for axis in range(1, values.ndim)))
-        variables[f"/prediction/{name}"] = Variable(axes, rows_of(values, source.rows, start), job.PREDICTS[name])
+        variables[f"/prediction/{name}"] = Variable(axes, rows_of(values, source.rows, start), told[name])
+    if settings.layer is None and "class_name" in model.arrays:
+        variables["/prediction/class_name"] = Variable(("class",), model.arrays["class_name"], "name of the class")
     facts = {"model": model.file.name, "model_digest": model.digest, "data": source.file.name, "data_digest": digest}
     title = f"{source.file.name} by {model.job} of run {model.run_uuid[:8]}"
     write_file(
@@ -111,31 +118,39 @@ def predict_file(
 
 
 def _columns(
-    job: Any, model: Model, source: Source, comm: Communicator, progress: Callable[[int, int], None]
+    job: Any, model: Model, layer: str | None, source: Source, comm: Communicator, progress: Callable[[int, int], None]
 ) -> dict[str, NDArray[Any]]:
     """What is said of each row of this rank, by name."""
     span = shards_of(source).rows(comm.rank, comm.size)
     wide = widened(source.dtype)
     block = max(1, BLOCK_BYTES // (source.shape[1] * wide.itemsize))
+
+    def said(some: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = (
+            job.predict(model.arrays, some) if layer is None else job.features(model.arrays, some, layer)
+        )
+        return found
+
     every = range(span.start, span.stop)
     found: list[dict[str, NDArray[Any]]] = []
     with Streamed(source, every, block, lambda rows: rows.astype(wide, copy=False), wide) as rows:
         for first in range(0, len(rows), block):
-            found.append(job.predict(model.arrays, rows[first : min(first + block, len(rows))]))
+            found.append(said(rows[first : min(first + block, len(rows))]))
             progress(min(first + block, len(rows)), len(rows))
         if not found:  # a rank without rows says nothing, of the right type
-            found.append(job.predict(model.arrays, rows[0:0]))
-    return {name: np.concatenate([one[name] for one in found]) for name in job.PREDICTS}
+            found.append(said(rows[0:0]))
+    return {name: np.concatenate([one[name] for one in found]) for name in _told(job, layer)}
+
+
+def _told(job: Any, layer: str | None) -> dict[str, str]:
+    """The meaning of each column that is written, by its name."""
+    found: dict[str, str] = job.PREDICTS if layer is None else job.FEATURES
+    return found
 
 
 def _model(settings: Settings) -> tuple[Any, Model]:
-    """The job and its model. The code of a user's own job is run from its run folder only, as `resume` does."""
-    path = Path(settings.model)
-    file = find_result(path)
-    name = read_model(file).job
-    job = jobs.find(RunFolder(path).job(), RunFolder(path).code) if path.is_dir() else jobs.installed(name)
-    if job is None:
-        raise SettingsError(f"{file}: a result of {name}, which is not installed here; name the folder of the run")
+    """The job and its model."""
+    job, file = job_of(Path(settings.model))
     if not hasattr(job, "predict"):
-        raise SettingsError(f"{file}: a result of {name}, which cannot predict")
+        raise SettingsError(f"{file}: a result of {read_model(file).job}, which cannot predict")
     return job, read_model(file, job.MODEL)

@@ -1,41 +1,48 @@
 """A convolutional network, trained on images that lie over any number of ranks: the same bits on all of them."""
 
-import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from hpcjobs.data.slab import digest_rows
-from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.data.batches import Loader
+from hpcjobs.errors import SettingsError
+from hpcjobs.jobs._cnn_card import sections
 from hpcjobs.jobs._cnn_check import Ground, check
-from hpcjobs.jobs._cnn_evaluate import evaluate
+from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
+from hpcjobs.jobs._cnn_export import EXPORTS
 from hpcjobs.jobs._cnn_figures import figures
-from hpcjobs.jobs._cnn_input import Loader, Pictures
-from hpcjobs.jobs._cnn_predict import MODEL, PREDICTS, predict, shape_of
+from hpcjobs.jobs._cnn_input import input_bytes, measured, open_batches, record
+from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, features, predict, shape_of
 from hpcjobs.jobs._cnn_result import as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
-from hpcjobs.kernels.compiling import compile_network
+from hpcjobs.jobs._cnn_transfer import as_input, said
+from hpcjobs.kernels.compiling import compile_augment, compile_network
 from hpcjobs.nn.passes import Batch
 from hpcjobs.nn.schedule import rate
 from hpcjobs.nn.training import Shard, Step, train_step
 from hpcjobs.parallel.communicator import leader_first, on_all, on_root
-from hpcjobs.parallel.memory import free_memory
 from hpcjobs.parallel.shards import Shards
 from hpcjobs.runs.context import Context
 
 __all__ = [
+    "EXPORTS",
+    "FEATURES",
     "MODEL",
     "PREDICTS",
+    "Evaluation",
     "Settings",
     "check",
     "describe",
     "evaluate",
+    "features",
     "figures",
     "need",
     "predict",
     "run",
+    "sections",
     "shape_of",
 ]
 
@@ -45,11 +52,13 @@ BASE_BYTES = 400 * 2**20
 
 
 def need(settings: Settings, ranks: int) -> int:
-    """Memory of one rank in bytes: its share of a batch in all layers, gradients of its shards, optimiser, Python."""
+    """Memory of one rank in bytes: images, its share of a batch in all layers, gradients, optimiser, Python."""
     ground = check(settings)
-    rows = -(-settings.shards // ranks) * (settings.batch_size // settings.shards)
-    each = sum(int(np.prod(node.gives)) for node in ground.network.every())
-    return BASE_BYTES + 4 * (3 * rows * each + (-(-settings.shards // ranks) + 8) * ground.network.size)
+    owned = -(-settings.shards // ranks)
+    rows = owned * ground.order.shard_rows
+    each = int(np.prod(ground.network.takes)) + sum(int(np.prod(node.gives)) for node in ground.network.every())
+    numbers = 3 * rows * each + (owned + 8) * ground.network.size
+    return BASE_BYTES + 4 * numbers + input_bytes(settings, ground, owned)
 
 
 def run(settings: Settings, context: Context) -> str:
@@ -60,23 +69,27 @@ def run(settings: Settings, context: Context) -> str:
     """
     comm = context.communicator
     ground = on_root(comm, lambda: check(settings))
-    leader_first(comm, lambda: compile_network(FLOAT))
+    leader_first(comm, partial(_compile, ground))
     step, state = context.resume(
         settings.checkpoint_every, settings.checkpoint_seconds, same_numerics=not settings.allow_other_numerics
     )
     owned = Shards(settings.batch_size, settings.shards).owned(comm.rank, comm.size)
     if comm.size > settings.shards:
         context.progress.say(f"{comm.size - settings.shards} ranks have no work: --shards is {settings.shards}")
-    with contextlib.ExitStack() as open_files:
-        with context.timing.phase("read"):
-            pictures = [open_files.enter_context(one) for one in _open(ground, context)]
-        loader = Loader(
-            pictures[0], ground.images, settings.batch_size, settings.shards, settings.seed, settings.steps_per_epoch
-        )
+    with context.timing.phase("read"):
+        record(ground, context)
+        if (given := ground.given) is not None:
+            context.progress.say(said(given, ground.network, ground.frozen))
+            context.use_input(*on_root(comm, lambda: as_input(given)))
+        ground = measured(ground, context)
+        batches = open_batches(settings, ground, context)
+    with batches as loader:
         goal, optimiser = goal_of(settings, ground), optimiser_of(settings)
         schedule = schedule_of(settings, loader.steps_per_epoch)
         memory = remember(state, ground, settings, schedule)
-        basis = Batch(True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm)
+        basis = Batch(
+            True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm, frozen=ground.frozen
+        )
         with context.timing.phase("train"):
             while step < schedule.total and not _has_waited(memory, step, loader, settings):
                 epoch, number = divmod(step, loader.steps_per_epoch)
@@ -85,29 +98,23 @@ def run(settings: Settings, context: Context) -> str:
                 done = train_step(
                     ground.network, memory.learner, optimiser, goal, shards, _numbered(basis, step, shards), speed
                 )
-                _refuse_divergence(done, step + 1, speed, ground, shards, context)
+                _refuse_divergence(done, step + 1, speed)
                 step += 1
-                _validate(memory, step, loader, ground, pictures, context)
+                _validate(memory, step, loader, ground, context)
                 context.history.log(step, **_logged(done, speed, memory, ground))
                 detail = f"epoch {epoch + 1}  loss {done.loss:.4g}  accuracy {done.accuracy:.3f}"
                 context.progress.step(step, schedule.total, detail)
                 context.step_done(step, memory.state(schedule))
-        context.save(step, memory.state(schedule))
-        with context.timing.phase("finish"):
-            content = finish(settings, ground, memory, step, pictures, context)
-        return context.publish_result(f"network of {ground.images.source.file.name} after {step} steps", content)
+    context.save(step, memory.state(schedule))
+    with context.timing.phase("finish"):
+        content = finish(ground, memory, step, context)
+    return context.publish_result(f"network of {ground.images.source.file.name} after {step} steps", content)
 
 
-def _open(ground: Ground, context: Context) -> list[Pictures]:
-    """The images to train on and those to validate on, recorded as what the run has read."""
-    several = [ground.images] if ground.validation is None else [ground.images, ground.validation]
-    room = free_memory(context.communicator) // (2 * len(several))
-    found = []
-    for images in several:
-        for source in (images.source, images.labels):
-            context.use_input(source, digest_rows(source, context.communicator))
-        found.append(on_all(context.communicator, partial(Pictures, images, room)))
-    return found
+def _compile(ground: Ground) -> None:
+    source = ground.images.source
+    compile_augment(source.dtype, source.shape[-1])
+    compile_network(FLOAT)
 
 
 def _shards(loader: Loader, epoch: int, step: int, owned: range) -> list[Shard]:
@@ -118,17 +125,15 @@ def _shards(loader: Loader, epoch: int, step: int, owned: range) -> list[Shard]:
 def _numbered(basis: Batch, step: int, shards: Sequence[Shard]) -> Batch:
     """The batch of one step, in the room of those before it."""
     samples = [rows for _, _, rows in shards]
-    return Batch(True, basis.rows, basis.pieces, samples, basis.seed, step, basis.communicator, basis.room)
+    return replace(basis, samples=samples, step=step)
 
 
-def _validate(
-    memory: Memory, step: int, loader: Loader, ground: Ground, pictures: Sequence[Pictures], context: Context
-) -> None:
+def _validate(memory: Memory, step: int, loader: Loader, ground: Ground, context: Context) -> None:
     """Look at the images to validate on after the last step of an epoch, and keep the best network. Collective."""
     if step % loader.steps_per_epoch or ground.validation is None:
         return
     with context.timing.phase("validate"):
-        found = judge(as_trained(ground, memory.learner), ground.validation, pictures[1], context.communicator)
+        found = judge(as_trained(ground, memory.learner), ground.validation, context.communicator)
     memory.validated[:] = [found.loss, found.accuracy]
     memory.best.look(found.loss, step // loader.steps_per_epoch, memory.learner)
 
@@ -147,18 +152,11 @@ def _logged(done: Step, speed: float, memory: Memory, ground: Ground) -> dict[st
     return row if ground.kind != "mse" else {name: value for name, value in row.items() if "accuracy" not in name}
 
 
-def _refuse_divergence(
-    done: Step, step: int, speed: float, ground: Ground, shards: Sequence[Shard], context: Context
-) -> None:
-    """Stop where numbers are no longer finite; the checkpoints before stay. Collective."""
-    if not done.bad:
-        return
-    if done.bad == "the images":
-        rows = [int(row) for x, _, some in shards for row in some[~np.isfinite(x).all(axis=(1, 2, 3))]]
-        wrong = sorted(row for some in context.communicator.allgather_object(rows) for row in some)
-        raise DataError(f"{ground.images.source}: row {wrong[0]} holds NaN or infinite values; mend or remove it")
-    raise SettingsError(
-        f"training diverged at step {step}: the first numbers that are not finite are those of {done.bad}, at a "
-        f"learning rate of {speed:g} (loss {done.loss:g}); take a lower --learning-rate, or --clip 1; "
-        "the checkpoints before this step are kept"
-    )
+def _refuse_divergence(done: Step, step: int, speed: float) -> None:
+    """Stop where numbers are no longer finite; the checkpoints before stay. On every rank."""
+    if done.bad:
+        raise SettingsError(
+            f"training diverged at step {step}: the first numbers that are not finite are those of {done.bad}, at a "
+            f"learning rate of {speed:g} (loss {done.loss:g}); take a lower --learning-rate, or --clip 1; "
+            "the checkpoints before this step are kept"
+        )

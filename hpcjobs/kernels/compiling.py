@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hpcjobs.kernels import bounds, convolution, kmeans, philox, pooling, quality, rows, tabular, update
+from hpcjobs.kernels import 0, 1, 2, 3, 6, NEAREST, None, The, and, are, as, astype, augment, bounds, change, channels, colour, compile_augment, convolution, def, dtype, else, float32, for, generic, have, if, images, int, int64, kernels, kmeans, many, np, one, ones, out, philox, pooling, quality, raw, read, rows, so, standardise, tabular, taken, that, uint8, update, warp, zeros
 
 
 def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
@@ -50,8 +50,7 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
 def compile_network(dtype: np.dtype[np.generic]) -> None:
     """The kernels of networks that compute in `dtype`."""
     image, flat, one = np.zeros((1, 2, 2, 1), dtype=dtype), np.zeros((4, 1), dtype=dtype), np.zeros(1, dtype=dtype)
-    convolution.gather(image, 1, 1, 0, 0, 2, 2, 0, flat)
-    convolution.narrow(flat, 0, 2, 2, image)
+    convolution.gather(image, 1, 1, 1, 0, 0, 2, 2, 0, flat)
     convolution.bias_relu(flat, one, 0.0)
     convolution.relu_backward(flat, flat.copy())
     for out in (one, np.zeros(1)):

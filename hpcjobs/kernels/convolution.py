@@ -12,32 +12,20 @@ Array = NDArray[Any]
 
 @kernel
 def gather(
-    x: Array, size: int, stride: int, top: int, left: int, width: int, height: int, start: int, out: Array
+    x: Array, tall: int, size: int, stride: int, top: int, left: int, width: int, height: int, start: int, out: Array
 ) -> None:
-    """Patches of images x (n, h, w, c) as rows of out (rows, size * size * c), zero beyond the edges.
+    """Patches of images x (n, h, w, c) as rows of out (rows, tall * size * c), zero beyond the edges.
 
     Row `start + r` of the (n, height, width) places is patch (i, y, x): it begins `top` above and `left` of
     (y * stride, x * stride).
     """
     images, high, wide, _ = x.shape
-    below, right = (max(0, (length - 1) * stride + size) for length in (height, width))
+    below, right = (height - 1) * stride + tall, (width - 1) * stride + size
     padded = np.zeros((images, max(below, top + high), max(right, left + wide), x.shape[3]), dtype=x.dtype)
     padded[:, top : top + high, left : left + wide] = x
-    view = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    view = view[:, :height, :width].transpose(0, 1, 2, 4, 5, 3)  # (n, height, width, size, size, c)
+    view = np.lib.stride_tricks.sliding_window_view(padded, (tall, size), axis=(1, 2))[:, ::stride, ::stride]
+    view = view[:, :height, :width].transpose(0, 1, 2, 4, 5, 3)  # (n, height, width, tall, size, c)
     out[...] = view.reshape(images * height * width, -1)[start : start + len(out)]
-
-
-@kernel
-def narrow(wide: Array, start: int, height: int, width: int, y: Array) -> None:
-    """Put rows `start`, `start + 1`, ... of the (n, height, width) places into y (n, h, w, channels).
-
-    wide (rows, channels) holds them; those beyond h or w, which y has no place for, are left out.
-    """
-    places = np.arange(start, start + len(wide))
-    row, column = places // width % height, places % width
-    kept = (row < y.shape[1]) & (column < y.shape[2])
-    y[places[kept] // (height * width), row[kept], column[kept]] = wide[kept]
 
 
 @kernel

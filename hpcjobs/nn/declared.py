@@ -13,9 +13,10 @@ Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, forbid_unknown_fields=True):
-    """What all layers share: a name of their own, if they want one."""
+    """What all layers share: a name of their own, if they want one, and a factor of the learning rate."""
 
     name: str = ""
+    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
 
 
 class Conv(Declared, frozen=True, tag="conv"):

@@ -39,9 +39,11 @@ def normalise(
     return mean, inverse
 
 
-def frozen(layer: BatchNorm, x: Array, y: Array, own: Mapping[str, Array], running: Mapping[str, Floats]) -> None:
-    """Forward by the running statistics."""
-    apply(x, y, own, running["mean"], 1 / np.sqrt(running["variance"] + layer.epsilon))
+def frozen(layer: BatchNorm, x: Array, y: Array, own: Mapping[str, Array], running: Mapping[str, Floats]) -> Floats:
+    """Forward by the running statistics; returns 1 / deviation."""
+    inverse: Floats = 1 / np.sqrt(running["variance"] + layer.epsilon)
+    apply(x, y, own, running["mean"], inverse)
+    return inverse
 
 
 def apply(x: Array, y: Array, own: Mapping[str, Array], mean: Floats, inverse: Floats) -> None:

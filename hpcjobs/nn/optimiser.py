@@ -1,5 +1,6 @@
 """How parameters follow their gradient: SGD with momentum, Adam, AdamW; each as PyTorch defines it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +38,23 @@ def norm(gradient: Array) -> float:
 
 
 def update(
-    optimiser: Optimiser, parameters: Array, gradient: Array, moments: dict[str, Array], step: int, rate: float
-) -> None:
-    """Step `step`, counted from 1, at a learning rate. All arrays change in place."""
+    optimiser: Optimiser, parameters: Array, gradient: Array, moments: dict[str, Array], step: int, rate: float,
+    parts: Sequence[tuple[slice, float]] = ((slice(None), 1.0),),
+) -> None:  # fmt: skip
+    """Step `step`, counted from 1, at a learning rate. All arrays change in place.
+
+    Only `parts` of the parameters change, each at its own multiple of the learning rate.
+    """
     if optimiser.clip > 0 and (length := norm(gradient)) > optimiser.clip:
         gradient *= gradient.dtype.type(optimiser.clip / length)
+    for part, factor in parts:
+        own = {name: moment[part] for name, moment in moments.items()}
+        _move(optimiser, parameters[part], gradient[part], own, step, rate * factor)
+
+
+def _move(
+    optimiser: Optimiser, parameters: Array, gradient: Array, moments: dict[str, Array], step: int, rate: float
+) -> None:
     number = parameters.dtype.type
     if optimiser.kind == "sgd":
         kernels.sgd(

@@ -14,6 +14,7 @@ from hpcjobs.kernels import pooling as pooling_kernels
 from hpcjobs.nn import convolution, declared, normalisation, pointwise, pooling
 from hpcjobs.nn.network import Node, views
 from hpcjobs.nn.room import Room
+from hpcjobs.nn.transfer import learns
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.parallel.reduction import tree_sum
 
@@ -36,6 +37,7 @@ class Batch:
     step: int = 0
     communicator: Communicator = field(default_factory=SerialCommunicator)
     room: Room = field(default_factory=Room)
+    frozen: frozenset[str] = frozenset()  # names of layers that are not trained
 
     def total(self, parts: Sequence[Array], out: Array) -> None:
         """The sum over all shards, on every rank."""
@@ -57,27 +59,36 @@ def forward(
 ) -> tuple[Sequence[Array], list[Trace]]:
     """The outputs of each shard and the trace; in training the running `statistics` move on. Collective."""
     traces: list[Trace] = []
+    done = 0  # layers that one before has seen to
     for number, node in enumerate(nodes):
         own, running = views(parameters, node.parameters), views(statistics, node.statistics)
         room = batch.room.inside(node.name)
         kept: Any = None
-        if isinstance(node.layer, declared.Flatten):
+        if number < done:
+            ys = xs
+        elif isinstance(node.layer, declared.Flatten):
             ys = [x.reshape(len(x), -1) for x in xs]
-        elif isinstance(node.layer, declared.Relu) and number and _takes_relu(nodes[number - 1]):
-            ys = list(xs)  # the layer before has seen to it
         elif isinstance(node.layer, declared.Dropout) and not batch.training:
-            ys = list(xs)
+            ys = xs
         elif isinstance(node.layer, declared.Residual):
             ys, kept = _branches(node, xs, parameters, statistics, batch)
         else:
-            ys = [room.inside(shard).empty("y", (len(x), *node.gives), x.dtype) for shard, x in enumerate(xs)]
-            if isinstance(node.layer, declared.BatchNorm) and batch.training:
+            floor, size, done = _behind(nodes, number)
+            gives = nodes[done - 1].gives
+            ys = [room.inside(shard).empty("y", (len(x), *gives), x.dtype) for shard, x in enumerate(xs)]
+            if isinstance(node.layer, declared.BatchNorm) and batch.training and node.name not in batch.frozen:
                 count = batch.rows * normalisation.places(node.takes)
                 kept = normalisation.normalise(node.layer, xs, ys, own, running, count, batch.total)
-            else:
-                relu = number + 1 < len(nodes) and isinstance(nodes[number + 1].layer, declared.Relu)
+            elif isinstance(node.layer, declared.Dense):
+                convolution.dense_forward(xs, own, ys, floor)
+            elif isinstance(node.layer, declared.Conv):
                 kept = [
-                    _one(node, shard, x, y, own, running, relu, batch, room)
+                    _convolved(node, shard, x, y, own, floor, size, room)
+                    for shard, (x, y) in enumerate(zip(xs, ys, strict=True))
+                ]
+            else:
+                kept = [
+                    _one(node, shard, x, y, own, running, batch, room)
                     for shard, (x, y) in enumerate(zip(xs, ys, strict=True))
                 ]
         traces.append(Trace(node, xs, ys, kept))
@@ -91,9 +102,10 @@ def backward(
 ) -> Sequence[Array]:  # fmt: skip
     """Write the gradient of each shard to `gradients` (parameters,) of it; `dys` are used up. Collective.
 
-    Returns the gradients of the inputs if they are `wanted`: nothing before the first parameters asks for them.
+    Returns the gradients of the inputs if they are `wanted`: nothing before the first layer that is trained asks for
+    them. What is written for layers that are not trained means nothing.
     """
-    first = 0 if wanted else next((i for i, trace in enumerate(traces) if _learns(trace.node)), len(traces))
+    first = 0 if wanted else next((i for i, one in enumerate(traces) if learns(one.node, batch.frozen)), len(traces))
     for number in range(len(traces) - 1, first - 1, -1):
         trace = traces[number]
         node, own = trace.node, views(parameters, trace.node.parameters)
@@ -102,8 +114,17 @@ def backward(
         needed = wanted or number > first
         if isinstance(node.layer, declared.Flatten):
             dys = [dy.reshape(x.shape) for dy, x in zip(dys, trace.xs, strict=True)]
+        elif isinstance(node.layer, declared.MaxPool) and trace.kept is None:
+            continue  # the convolution before sees to it
+        elif isinstance(node.layer, declared.Dense):
+            dxs = [room.inside(shard).empty("dx", x.shape, x.dtype) for shard, x in enumerate(trace.xs)]
+            convolution.dense_backward(trace.xs, own, dys, slopes, dxs if needed else None)
+            dys = dxs
         elif isinstance(node.layer, declared.Residual):
             dys = _branches_backward(trace, dys, parameters, gradients, batch)
+        elif isinstance(node.layer, declared.BatchNorm) and node.name in batch.frozen:
+            for dy, inverse in zip(dys, trace.kept, strict=True):
+                dy *= (own["scale"] * inverse).astype(dy.dtype)
         elif isinstance(node.layer, declared.BatchNorm):
             count = batch.rows * normalisation.places(node.takes)
             normalisation.normalise_backward(trace.xs, dys, own, slopes, trace.kept, count, batch.total)
@@ -115,26 +136,41 @@ def backward(
     return dys
 
 
-def _takes_relu(node: Node) -> bool:
-    return isinstance(node.layer, declared.Conv | declared.Dense)
+def _behind(nodes: Sequence[Node], number: int) -> tuple[float, int, int]:
+    """What a layer with weights sees to at once: the floor of the ReLU behind it and the size of the pool behind that.
+
+    -inf and 0 for none; and the number of the first layer that is left.
+    """
+    floor, size, done = -np.inf, 0, number + 1
+    if not isinstance(nodes[number].layer, declared.Conv | declared.Dense):
+        return floor, size, done
+    if done < len(nodes) and isinstance(nodes[done].layer, declared.Relu):
+        floor, done = 0.0, done + 1
+    if isinstance(nodes[number].layer, declared.Conv) and done < len(nodes):
+        layer = nodes[done].layer
+        if isinstance(layer, declared.MaxPool) and layer.stride in (0, layer.size):
+            size, done = layer.size, done + 1
+    return floor, size, done
 
 
-def _learns(node: Node) -> bool:
-    return bool(node.parameters) or any(_learns(inner) for inner in (*node.body, *node.shortcut))
+def _convolved(
+    node: Node, shard: int, x: Array, y: Array, own: Mapping[str, Array], floor: float, size: int, room: Room
+) -> convolution.Pool | None:
+    """One convolution of one shard, and the pool behind it if that is given a size."""
+    assert isinstance(node.layer, declared.Conv)
+    window = convolution.window_of(node.layer, *node.takes[:2])
+    which = room.inside(shard).empty("which", y.shape, np.uint8) if size else None
+    pool = None if which is None else convolution.Pool(size, node.gives[0], node.gives[1], which)
+    convolution.conv_forward(x, own, window, y, room, floor, pool)
+    return pool
 
 
 def _one(
-    node: Node, shard: int, x: Array, y: Array, own: Mapping[str, Array], running: Mapping[str, Array], relu: bool,
+    node: Node, shard: int, x: Array, y: Array, own: Mapping[str, Array], running: Mapping[str, Array],
     batch: Batch, room: Room,
 ) -> Any:  # fmt: skip
     """One layer of one shard; what its backward pass needs beyond x and y."""
-    floor = 0.0 if relu else -np.inf
     match node.layer:
-        case declared.Conv():
-            window = convolution.window_of(node.layer, *node.takes[:2])
-            convolution.conv_forward(x, own, window, y, room, floor)
-        case declared.Dense():
-            convolution.dense_forward(x, own, y, floor)
         case declared.MaxPool():
             which = room.inside(shard).empty("which", y.shape, np.uint8)
             pooling_kernels.max_pool(x, node.layer.size, node.layer.stride or node.layer.size, y, which)
@@ -144,7 +180,7 @@ def _one(
         case declared.GlobalPool():
             pooling.global_forward(x, y)
         case declared.BatchNorm():
-            normalisation.frozen(node.layer, x, y, own, running)
+            return normalisation.frozen(node.layer, x, y, own, running)
         case declared.Dropout():
             mask = pointwise.dropout_mask(node.layer.rate, batch.seed, node.name, batch.step, batch.samples[shard], x)
             np.multiply(x, mask, out=y)
@@ -169,10 +205,7 @@ def _one_backward(
     match node.layer:
         case declared.Conv():
             window = convolution.window_of(node.layer, *node.takes[:2])
-            convolution.conv_backward(x, own, window, dy, slopes, dx, room)
-            return dy if dx is None else dx
-        case declared.Dense():
-            convolution.dense_backward(x, own, dy, slopes, dx)
+            convolution.conv_backward(x, own, window, dy, slopes, dx, room, trace.kept[shard])
             return dy if dx is None else dx
     assert dx is not None, "only a layer that learns can be the first"
     match node.layer:

@@ -26,6 +26,13 @@ class Room:
         found[...] = 0
         return found
 
+    def rows(self, name: str, count: int, length: int, dtype: Any) -> NDArray[Any]:
+        """An array (count, length) of any content: the first rows of one that only grows."""
+        found = self._arrays.get(name)
+        if found is None or len(found) < count or found.shape[1] != length or found.dtype != dtype:
+            found = self._arrays[name] = np.empty((count, length), dtype=dtype)
+        return found[:count]
+
     def inside(self, name: object) -> "Room":
         """A room of its own, such as that of one layer and shard."""
         if name not in self._rooms:

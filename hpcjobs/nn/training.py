@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.nn.losses import loss_of, probabilities
+from hpcjobs.nn.losses import loss_of, probabilities, shares_of
 from hpcjobs.nn.network import Network
 from hpcjobs.nn.optimiser import Optimiser, update
 from hpcjobs.nn.passes import Batch, Trace, backward, forward
 from hpcjobs.nn.room import Room
+from hpcjobs.nn.transfer import trained_parts
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-Shard = tuple[Array, Array, NDArray[np.int64]]  # x (rows, h, w, c), y (rows,), global row numbers (rows,)
+Shard = tuple[Array, Array, NDArray[np.int64]]  # x (rows, h, w, c), y (rows,) or shares, global row numbers (rows,)
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,13 @@ def train_step(
         return Step(loss, accuracy, _where(network, traces, batch))
     flat = batch.room.empty("gradients", (len(xs), network.size), learner.parameters.dtype)
     backward(traces, dys, learner.parameters, list(flat), batch)
+    parts = trained_parts(network, batch.frozen)
+    for node, block in network.parameters():
+        if node.name in batch.frozen:
+            flat[:, block.start : block.stop] = 0
     gradient = batch.room.empty("gradient", (network.size,), learner.parameters.dtype)
     batch.total(list(flat), gradient)
-    update(optimiser, learner.parameters, gradient, dict(learner.moments), batch.step + 1, rate)
+    update(optimiser, learner.parameters, gradient, dict(learner.moments), batch.step + 1, rate, parts)
     if not np.isfinite(learner.parameters.sum()):
         wrong = next(
             node.name
@@ -83,19 +88,20 @@ def train_step(
 
 
 def weighted(goal: Goal, outputs: Array, targets: Array) -> tuple[Floats, Floats]:
-    """Loss (n,) and slopes (n, outputs) of rows, times the weight of their classes."""
+    """Loss (n,) and slopes (n, outputs) of rows, times the weight of their classes, by their shares."""
     losses, slopes = loss_of(goal.kind, outputs, targets, goal.smoothing)
     if goal.weights:
-        heavy = np.array(goal.weights)[targets.astype(np.int64)]
+        heavy = shares_of(targets, len(goal.weights)) @ np.array(goal.weights)
         losses, slopes = losses * heavy, slopes * heavy[:, None]
     return losses, slopes
 
 
 def right(goal: Goal, outputs: Array, targets: Array) -> NDArray[np.bool_]:
-    """Which rows (n,) are put into their class; of numbers none is right or wrong."""
+    """Which rows (n,) are put into their class, or the one of the largest share; of numbers none is right or wrong."""
     if goal.kind == "mse":
         return np.zeros(len(targets), dtype=bool)
-    found: NDArray[np.bool_] = probabilities(goal.kind, outputs).argmax(axis=1) == targets
+    shares = probabilities(goal.kind, outputs)
+    found: NDArray[np.bool_] = shares.argmax(axis=1) == shares_of(targets, shares.shape[1]).argmax(axis=1)
     return found
 
 

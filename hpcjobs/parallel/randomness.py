@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 def philox(seed: int, purpose: str, index: int = 0) -> np.random.Philox:
     """The generator for one purpose and one global index (restart, block, step ...)."""
-    digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
-    key = np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
     # The index takes the two high words of the counter, so streams of different indices never overlap.
     counter = np.array([0, 0, index & (2**64 - 1), index >> 64], dtype=np.uint64)
-    return np.random.Philox(key=key, counter=counter)
+    return np.random.Philox(key=_key(seed, purpose), counter=counter)
 
 
 def short_key(seed: int, purpose: str) -> NDArray[np.uint32]:
@@ -53,3 +51,21 @@ def words(seed: int, purpose: str, start: int, stop: int, index: int = 0) -> NDA
 def uniforms(seed: int, purpose: str, index: int, start: int, stop: int) -> NDArray[np.float64]:
     """Numbers `start` to `stop` of one derived stream, uniform in [0, 1)."""
     return (words(seed, purpose, start, stop, index) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def uniforms_of(seed: int, purpose: str, index: int, rows: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """`count` numbers of each of some rows (n, count): of row r those from r * count on of the same stream.
+
+    `count` is a multiple of 4, so that each row begins a block of the generator.
+    """
+    key, low, high = _key(seed, purpose), index & (2**64 - 1), index >> 64
+    drawn = np.empty((len(rows), count), dtype=np.uint64)
+    for row, out in zip(rows.tolist(), drawn, strict=True):
+        counter = np.array([row * count // 4, 0, low, high], dtype=np.uint64)
+        out[:] = np.random.Philox(key=key, counter=counter).random_raw(count)
+    return (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _key(seed: int, purpose: str) -> NDArray[np.uint64]:
+    digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
+    return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)

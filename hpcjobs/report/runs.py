@@ -71,6 +71,7 @@ def _parts(story: Story, path: Path | None, shape: str | None) -> list[Section]:
         sections.asked(story),
         sections.result(story, listed),
         _figures(story, found, shape),
+        *(sections.own(story, below(found, "result")) if story["kind"] == "result" else []),
         course.history(story),
         course.attempts(story, found),
         course.energy(found),

@@ -10,7 +10,7 @@ from hpcjobs.jobs import installed, verbs
 from hpcjobs.report.course import Story, logged
 from hpcjobs.report.kinds import Figure, Material
 from hpcjobs.report.page import LONGEST, Grid, Section, Snippet
-from hpcjobs.settings import Field, fields, flag
+from hpcjobs.settings import Field, fields, flag, written
 
 # What a job may raise when it describes a result that it did not write.
 ODD = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -32,7 +32,7 @@ def settings(job: str, values: Mapping[str, Any]) -> Grid:
     rows = [
         (
             flag(name),
-            value_of(value) + ("" if value is None or _given(name, value, declared) else " (by default)"),
+            _told(name, value, declared) + ("" if value is None or _given(name, value, declared) else " (by default)"),
             _meaning(name, declared),
         )
         for name, value in values.items()
@@ -53,8 +53,13 @@ def command(story: Story, declared: Mapping[str, Field]) -> str:
     for name, value in story["settings"].items():
         if not _given(name, value, declared):
             continue
+        if name in declared and (declared[name][1].extra or {}).get("kind") == "table":
+            return ""
         if isinstance(value, bool):
             words.append(flag(name) if value else "--no-" + flag(name)[2:])
+            continue
+        if isinstance(value, dict):
+            words += [flag(name), _told(name, value, declared)]
             continue
         for one in value if isinstance(value, list) else [value]:
             words += [f"{flag(name)}={one}"] if str(one).startswith("-") else [flag(name), str(one)]
@@ -67,7 +72,14 @@ def command(story: Story, declared: Mapping[str, Field]) -> str:
 def _given(name: str, value: Any, declared: Mapping[str, Field]) -> bool:
     """Whether a setting is another than what it would have been unasked."""
     default = declared[name][2] if name in declared else None
-    return value is not None and value != (None if default is msgspec.NODEFAULT else default)
+    return value is not None and value != (None if default is msgspec.NODEFAULT else msgspec.to_builtins(default))
+
+
+def _told(name: str, value: Any, declared: Mapping[str, Field]) -> str:
+    """A setting as people read it, and as a flag takes it: of a table what is not there by default."""
+    if isinstance(value, dict) and name in declared and isinstance(declared[name][2], msgspec.Struct):
+        return written(value, declared[name][2]) or "nothing"
+    return value_of(value)
 
 
 def _meaning(name: str, declared: Mapping[str, Field]) -> str:
@@ -103,6 +115,17 @@ def result(story: Story, listed: Sequence[Mapping[str, Any]]) -> Section:
     text = () if rows else ("There is no result yet.",)
     grids = [Grid("Data sets of the result", ("data set", "shape or value", "type", "meaning"), rows)] if rows else []
     return Section("Result", text=text, facts=facts, grids=grids)
+
+
+def own(story: Story, result: Mapping[str, Any]) -> list[Section]:
+    """Sections that the job itself has to tell; none where its result cannot be understood."""
+    tell = getattr(installed(story["job"]), "sections", None)
+    if not result or tell is None:
+        return []
+    try:
+        return list(tell(story, result))
+    except ODD:
+        return []
 
 
 def is_index(entry: Mapping[str, Any]) -> bool:

@@ -136,3 +136,18 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SettingsError, match=rf"needs .*: pip install 'hpcjobs\[{extra}\]'"):
         preview(str(tmp_path / "a.h5"), tmp_path / "s.png", shape=shape)
+
+
+def test_changed_images_stand_beside_those_they_come_from(tmp_path: Path) -> None:
+    held = samples_made.ours(tmp_path / "a.h5")
+
+    def versions(images: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+        np.testing.assert_array_equal(images, held["x"][rows])
+        return {"": images, "turned": images[:, ::-1]}
+
+    report = preview(str(tmp_path / "a.h5"), tmp_path / "s.png", rows=[7, 199], versions=versions)
+    assert "2 of 200 images" in str(report)
+    sheet = pixels(tmp_path / "s.png")
+    for index, row in enumerate((7, 199)):
+        np.testing.assert_array_equal(tile(sheet, 2 * index, 5, 4, 19, across=4), held["x"][row])
+        np.testing.assert_array_equal(tile(sheet, 2 * index + 1, 5, 4, 19, across=4), held["x"][row][::-1])

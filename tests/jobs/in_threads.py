@@ -1,4 +1,4 @@
-"""A k-means run on ranks that are threads of this process: the job, its context and its files, and no other process."""
+"""Runs on ranks that are threads of this process: the job, its context and its files, and no other process."""
 
 import signal
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import numpy as np
 from clustering.threads_comm import on_ranks
 from numpy.typing import NDArray
 
-from hpcjobs.jobs import kmeans
+from hpcjobs.jobs import cnn, kmeans
 from hpcjobs.parallel.communicator import Communicator
 from hpcjobs.runs.context import Context, Stopped
 from hpcjobs.runs.folder import RunFolder
@@ -49,12 +49,27 @@ class Run:
     history: dict[str, NDArray[Any]]
 
 
+JOBS: dict[str, Any] = {"cnn": cnn, "kmeans": kmeans}
+
+
 def kmeans_on(folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object) -> Run | None:
     """Start or continue the run `folder`/`name`; None when it was stopped. `memory="2KB"`: --memory 2KB."""
+    return run_on("kmeans", folder, ranks, name=name, stop_after=stop_after, **flags)
+
+
+def run_on(
+    job: str, folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object
+) -> Run | None:
+    """`kmeans_on` for any of JOBS."""
     made = RunFolder(folder / name)
     made.checkpoints.mkdir(parents=True, exist_ok=True)
-    settings = build(kmeans.Settings, None, flags)
-    wish = {"name": name, "job": "kmeans", "settings": msgspec.to_builtins(settings), "run_uuid": str(folder)}
+    settings = build(JOBS[job].Settings, None, flags)
+    wish = {
+        "name": name,
+        "job": job,
+        "settings": msgspec.json.decode(msgspec.json.encode(settings)),
+        "run_uuid": str(folder),
+    }
     attempts = [
         {"id": "1", "ranks": ranks, "nodes": 1, "started": "", "first_step": 0, "last_step": 0, "reason": "",
          "ended": "", "job_id": "", "restarts": 0, "cluster": ""}
@@ -67,9 +82,9 @@ def kmeans_on(folder: Path, ranks: int = 1, *, name: str = "run", stop_after: in
         ]
         stop = cast(Stop, StopAfter(stop_after if communicator.rank == 0 else -1))
         lease = cast(Lease, Unleased())
-        context = Context(wish, kmeans.Settings, made, communicator, lease, stop, census, attempts)
+        context = Context(wish, JOBS[job].Settings, made, communicator, lease, stop, census, attempts)
         try:
-            kmeans.run(cast(kmeans.Settings, settings), context)
+            JOBS[job].run(settings, context)
         except Stopped:
             return False
         return True
@@ -78,7 +93,7 @@ def kmeans_on(folder: Path, ranks: int = 1, *, name: str = "run", stop_after: in
         return None
     with h5py.File(made.result) as file:
         digest = file.attrs["result_digest"].decode()
-        result = {key: item[()] for key, item in file["result"].items()}
+        result = {key: item[()] for key, item in file["result"].items() if isinstance(item, h5py.Dataset)}
         return Run(digest, result, {key: item[()] for key, item in file["history"].items()})
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import onnxruntime
 import pytest
 from command import clean_environment, hpcjobs, story
 from msgspec.structs import replace
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
+from hpcjobs.cli import dispatch
 from hpcjobs.errors import UserError
-from hpcjobs.jobs._cnn_input import Loader, Pictures
 from hpcjobs.jobs._cnn_state import remember, schedule_of
 from hpcjobs.jobs.cnn import Settings, check
 
@@ -106,10 +107,46 @@ def test_evaluation_is_the_same_on_uneven_ranks(folder: Path) -> None:
     with h5py.File(folder / "test.h5") as data, h5py.File(folder / "one" / "result.h5") as result:
         truth, shares = data["data/y"][()], result["result/probabilities"][()]
     told, labels = json.loads(alone), shares.argmax(axis=1)
+    assert told["accuracy"] == (labels == truth).mean()
     for number, row in enumerate(told["classes"]):
         theirs = precision_recall_fscore_support(truth, labels, labels=[number])
         np.testing.assert_allclose([row["precision"], row["recall"], row["f1"], row["support"]], np.ravel(theirs))
         np.testing.assert_allclose(row["roc_auc"], roc_auc_score(truth == number, shares[:, number]))
+
+
+def test_what_is_said_of_each_row_and_the_model_are_exported(folder: Path) -> None:
+    told = hpcjobs(folder, "evaluate", "one", "test.h5", "--bootstrap", 50, "-o", "judged.h5", "-n", 2).stdout
+    assert "intervals:" in told and "confusion:" in told
+    hpcjobs(folder, "export", "judged.h5", "judged.csv")
+    lines = (folder / "judged.csv").read_text().splitlines()
+    assert len(lines) == 34
+    assert lines[0].split(",")[0] == "id"
+    hpcjobs(folder, "export", "one", "model.onnx")
+    with h5py.File(folder / "test.h5") as data, h5py.File(folder / "judged.h5") as judged:
+        session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+        (theirs,) = session.run(None, {"images": data["data/x"][()].astype(np.float32)})
+        np.testing.assert_allclose(theirs, judged["prediction/probabilities"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("evaluate", "one"), ["DATA"]),
+        (("evaluate", "one", "test.h5", "--gruops", "a"), ["--gruops", "did you mean '--groups'"]),
+        (("evaluate", "one", "test.h5", "--bootstrap", "x"), ["--bootstrap is 'x'", "whole number"]),
+        (("evaluate", "one", "test.h5", "-o", "test.h5"), ["test.h5: exists already", "--force"]),
+        (("export", "one", "model.safetensors", "--dataset", "labels"), ["--dataset labels", "whole model"]),
+        (("export", "one", "test.onnx", "--froce"), ["--froce", "--force"]),
+    ],
+)
+def test_mistakes_of_the_verbs_are_named(
+    folder: Path, argv: tuple[str, ...], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError) as found:
+        dispatch(argv)
+    for word in words:
+        assert word in str(found.value), str(found.value)
 
 
 def test_a_course_that_knows_its_end_cannot_be_made_longer(folder: Path) -> None:
@@ -120,21 +157,3 @@ def test_a_course_that_knows_its_end_cannot_be_made_longer(folder: Path) -> None
     assert remember(dict(state), ground, short, before).learner.parameters.size == ground.network.size
     with pytest.raises(UserError, match="12 steps, now it would be 18"):
         remember(dict(state), ground, short, after)
-
-
-def test_each_image_comes_once_before_any_comes_again(folder: Path) -> None:
-    images = check(Settings(data=str(folder / "train.h5"), network="lenet")).images
-    with Pictures(images) as pictures, Pictures(images, 2**30) as held:
-        loader, other = (Loader(source, images, 24, 8, 5) for source in (pictures, held))
-        orders = []
-        for epoch in range(2):
-            parts = [loader.shard(epoch, step, shard) for step in range(loader.steps_per_epoch) for shard in range(8)]
-            orders.append(np.concatenate([rows for _, _, rows in parts]))
-            assert len(set(orders[-1].tolist())) == len(orders[-1]) == 192  # 200 images, whole batches of 24
-            for x, y, rows in parts[::9]:
-                with h5py.File(folder / "train.h5") as file:
-                    theirs = np.stack([file["data/x"][row] for row in rows]).astype(np.float32) * np.float32(1 / 255)
-                np.testing.assert_array_equal(x, theirs)
-                np.testing.assert_array_equal(y, images.values[rows])
-        assert (orders[0] != orders[1]).any()
-        np.testing.assert_array_equal(loader.shard(1, 3, 2)[0], other.shard(1, 3, 2)[0])

@@ -11,6 +11,7 @@ from command import refused
 
 from hpcjobs.errors import UserError
 from hpcjobs.jobs.cnn import Settings, check
+from hpcjobs.nn.augmentation import Augmentation
 
 SHAPES = {"x": (40, 12, 12, 3), "small": (40, 2, 2, 3), "other": (40, 12, 12, 1), "flat": (40, 64)}
 
@@ -31,6 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file[f"{name}/y"] = np.arange(40) % 3
         file["bare/x"] = draw.random(size=(40, 8, 8, 1)).astype(np.float32)
         file["text"] = np.array([b"cat"] * 40)
+        file["deep"] = np.zeros((40, 4, 4, 7))
         holes = draw.random(size=(40, 8, 8, 1)).astype(np.float32)
         holes[17, 3, 3] = np.nan
         file["holes/x"], file["holes/y"] = holes, np.arange(40) % 2
@@ -48,18 +50,23 @@ LENET = {"network": "lenet", "batch_size": 8}
 DENSE = [{"type": "flatten"}, {"type": "dense", "units": 3}]
 CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "labels missing": ("bare/x", LENET, ["/bare", "y", "--labels"]),
-    "labels as text": ("x/x", {"labels": "text"}, ["/text", "not numbers"]),
-    "labels too few": ("x/x", {"labels": "short"}, ["/short", "39 values", "40 images"]),
-    "labels below 0": ("x/x", {"labels": "negative"}, ["/negative", "row 0 is -1", "0, 1, 2"]),
+    "one text only": ("x/x", {"labels": "text"}, ["/text", "all 40 labels are cat;", "two classes"]),
+    "text as numbers": ("x/x", {"labels": "text", "loss": "mse"}, ["/text", "text", "needs numbers"]),
+    "labels too few": ("x/x", {"labels": "short"}, ["/short", "39 labels", "40 images"]),
+    "labels below 0": ("x/x", {"labels": "negative"}, ["/negative", "row 0 is -1", "0 to 65535"]),
     "labels no classes": ("x/x", {"labels": "halves"}, ["/halves", "row 1 is 0.5", "--loss mse"]),
     "labels not a number": ("x/x", {"labels": "nan"}, ["/nan", "row 5 is nan"]),
-    "one class only": ("x/x", {"labels": "one"}, ["/one", "class 2", "at least two"]),
+    "one class only": ("x/x", {"labels": "one"}, ["/one", "all 40 labels are 2", "two classes at least"]),
     "three classes for binary": ("x/x", LENET | {"loss": "binary"}, ["--loss binary", "3 classes"]),
     "image below the window": ("small/x", LENET, ["max_pool_2", "1 x 1", "2 x 2"]),
-    "rows that are flat": ("flat/x", LENET, ["64 numbers", "--image-shape"]),
+    "rows that are flat": ("flat/x", LENET, ["64 values", "--image-shape"]),
     "rows of another length": ("flat/x", LENET | {"image_shape": "8x9"}, ["8x9", "72", "64"]),
-    "shape that is none": ("flat/x", LENET | {"image_shape": "big"}, ["'big'", "28x28x1"]),
-    "batch above the data": ("x/x", LENET | {"batch_size": 48}, ["--batch-size is 48", "40 images"]),
+    "shape that is none": ("flat/x", LENET | {"image_shape": "big"}, ["'big'", "28x28"]),
+    "channels that are none": ("deep", {}, ["/deep", "(4, 4, 7)", "--image-shape"]),
+    "crop above the image": ("x/x", {"augmentation": Augmentation(crop="20x9")}, ["crop is 20x9", "12x12"]),
+    "crop below the window": ("x/x", LENET | {"augmentation": Augmentation(crop="3x3")}, ["max_pool_2", "1 x 1"]),
+    "memory of no bytes": ("x/x", LENET | {"memory": "0GB"}, ["--memory is 0"]),
+    "batch above the data": ("x/x", LENET | {"batch_size": 48}, ["--batch-size is 48", "40 rows"]),
     "batch not divisible": ("x/x", LENET | {"batch_size": 20}, ["--batch-size is 20", "--shards 8", "16"]),
     "unknown preset": ("x/x", LENET | {"network": "resnet"}, ["--network", "'resnet'", "resnet20"]),
     "preset and layers": ("x/x", LENET | {"layers": DENSE}, ["--network", "[[layers]]"]),
@@ -81,7 +88,11 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         LENET | {"validation": "other/x"},
         ["/other/x", "12 x 12 x 1", "12 x 12 x 3"],
     ),
-    "validation of other classes": ("x/x", LENET | {"validation": "beyond/x"}, ["/beyond/y", "row 3 is 3", "0 to 2"]),
+    "validation of other classes": (
+        "x/x",
+        LENET | {"validation": "beyond/x"},
+        ["/beyond/y", "row 3 is 3", "0 to 2", "tells 3 apart"],
+    ),
     "nothing to stop early by": ("x/x", LENET | {"early_stopping": 2}, ["--early-stopping", "--validation"]),
 }
 
@@ -98,7 +109,7 @@ def test_mistakes_are_named_before_any_work(data: Path, case: str) -> None:
 
 def test_an_image_that_holds_nan_is_named(data: Path) -> None:
     message = refused(data.parent, "run", "cnn", "--data", "d.h5:/holes/x", "--network", "lenet", "--batch-size", 40)
-    assert "/holes/x: row 17 holds NaN" in message
+    assert "/holes/x: the image of row 17 holds NaN" in message
 
 
 def test_a_learning_rate_that_diverges_stops_the_run_and_keeps_its_checkpoints(data: Path) -> None:

@@ -24,27 +24,23 @@ def both(kernel: Any, *arguments: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shared", [False, True], ids=["whole windows", "lines of windows"])
 @pytest.mark.parametrize(
     ("shape", "size", "stride", "top", "left"),
     [((2, 5, 6, 3), 3, 1, 0, 0), ((2, 5, 4, 2), 3, 1, 1, 1), ((1, 7, 5, 1), 3, 2, 0, 1), ((3, 4, 4, 2), 1, 3, 0, 0),
      ((1, 2, 2, 2), 5, 1, 2, 2), ((2, 3, 3, 1), 3, 1, 2, 2)],
 )  # fmt: skip
-def test_patches(shape: tuple[int, ...], size: int, stride: int, top: int, left: int, dtype: str) -> None:
+def test_patches(shape: tuple[int, ...], size: int, stride: int, top: int, left: int, shared: bool, dtype: str) -> None:
+    tall = 1 if shared else size
     x = np.random.default_rng(0).normal(size=shape).astype(dtype)
     height, width = (
         (length + 2 * before - size) // stride + 1 for length, before in zip(shape[1:3], (top, left), strict=True)
     )
+    height += size - tall  # every line of the windows, also those before and behind the image
     rows = shape[0] * height * width
     for start, count in ((0, rows), (rows // 2, rows - rows // 2)):
-        out = np.full((count, size * size * shape[3]), np.nan, dtype=dtype)
-        both(convolution.gather, x, size, stride, top, left, width, height, start, out)
-
-
-@pytest.mark.parametrize("dtype", TYPES)
-def test_sums_across_the_edge_are_left_out(dtype: str) -> None:
-    wide = np.random.default_rng(5).normal(size=(21, 3)).astype(dtype)
-    for start in (0, 5, 19):  # of 2 x 4 x 5 places
-        both(convolution.narrow, wide, start, 4, 5, np.zeros((2, 2, 3, 3), dtype=dtype))
+        out = np.full((count, tall * size * shape[3]), np.nan, dtype=dtype)
+        both(convolution.gather, x, tall, size, stride, top, left, width, height, start, out)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

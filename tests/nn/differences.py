@@ -1,7 +1,7 @@
 """A network's gradient, ours and by finite differences along one random direction."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from hpcjobs.nn.passes import Batch, backward, forward
 Array = NDArray[Any]
 
 
-def slopes(layers: Sequence[Layer], shape: tuple[int, ...], rows: Sequence[int]) -> tuple[float, float, Array, Array]:
+def slopes(
+    layers: Sequence[Layer], shape: tuple[int, ...], rows: Sequence[int], frozen: frozenset[str] = frozenset()
+) -> tuple[float, float, Array, Array]:
     """Ours and the difference quotient along a direction of the parameters, then both along one of the inputs.
 
     What is differentiated is the sum of the outputs times fixed random numbers; `rows` of each shard.
@@ -29,14 +31,19 @@ def slopes(layers: Sequence[Layer], shape: tuple[int, ...], rows: Sequence[int])
     samples = [np.arange(a, b) for a, b in pairwise(ends)]
 
     def value(at: Array, inputs: Sequence[Array]) -> tuple[float, Any, Batch]:
-        batch = Batch(True, int(ends[-1]), len(rows), samples, seed=3, step=5)
+        batch = Batch(True, int(ends[-1]), len(rows), samples, seed=3, step=5, frozen=frozen)
         ys, traces = forward(network.nodes, inputs, at, first_statistics(network), batch)
         return sum(float((y * w).sum()) for y, w in zip(ys, weights, strict=True)), traces, batch
 
     _, traces, batch = value(parameters, xs)
     gradients = [np.full(network.size, np.nan) for _ in rows]
     dxs = backward(traces, [w.copy() for w in weights], parameters, gradients, batch, wanted=True)
+    still = [block for node, block in network.parameters() if node.name in frozen]
+    for block, gradient in product(still, gradients):
+        gradient[block.start : block.stop] = 0  # it does not count what is written there
     direction, step = draw.normal(size=network.size), 1e-6
+    for block in still:
+        direction[block.start : block.stop] = 0
     along = [draw.normal(size=x.shape) for x in xs]
     ours = float(np.sum(gradients, axis=0) @ direction)
     ours_x = sum(float((dx * d).sum()) for dx, d in zip(dxs, along, strict=True))

@@ -9,6 +9,7 @@ from hpcjobs.nn.losses import KINDS, loss_of, probabilities
 from hpcjobs.nn.measures import roc_auc
 from hpcjobs.nn.optimiser import Optimiser, first_moments, update
 from hpcjobs.nn.schedule import Schedule, rate
+from hpcjobs.nn.training import Goal, right, weighted
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -37,6 +38,27 @@ def test_loss_is_the_cross_entropy_of_the_smoothed_target(kind: str) -> None:
     losses, _ = loss_of(kind, z, targets, 0.1)
     assert np.isfinite(losses).all()
     np.testing.assert_allclose(losses[0], -(wanted[0] * np.log(shares[0])).sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["binary", "categorical"])
+def test_a_mixed_label_is_a_share_of_two_losses(kind: str) -> None:
+    """Cross-entropy is linear in its targets, and a class counts by its weight times its share."""
+    draw = np.random.default_rng(1)
+    z = draw.normal(size=(5, 3 if kind == "categorical" else 1))
+    first, second, shares = np.array([0, 1, 1, 0, 1]), np.array([1, 1, 0, 0, 0]), draw.random(5)
+    mixed = shares * first + (1 - shares) * second
+    targets = mixed
+    if kind == "categorical":
+        targets = shares[:, None] * np.eye(3)[first] + (1 - shares)[:, None] * np.eye(3)[second]
+    (losses, slopes), pure = loss_of(kind, z, targets, 0.1), [loss_of(kind, z, one, 0.1) for one in (first, second)]
+    np.testing.assert_allclose(losses, shares * pure[0][0] + (1 - shares) * pure[1][0], rtol=1e-12)
+    part = shares[:, None]
+    np.testing.assert_allclose(slopes, part * pure[0][1] + (1 - part) * pure[1][1], rtol=1e-12, atol=1e-15)
+    goal = Goal(kind, 0.1, (2.0, 5.0, 1.0) if kind == "categorical" else (2.0, 5.0))
+    heavy = 2.0 + 3.0 * mixed
+    np.testing.assert_allclose(weighted(goal, z, targets)[0], heavy * losses, rtol=1e-12)
+    hit = probabilities(kind, z).argmax(axis=1) == (mixed > 0.5)
+    np.testing.assert_array_equal(right(goal, z, targets), hit)
 
 
 def test_schedules() -> None:

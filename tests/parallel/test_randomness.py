@@ -7,7 +7,7 @@ from itertools import count, islice
 import numpy as np
 import pytest
 
-from hpcjobs.parallel.randomness import Stream, philox, uniforms
+from hpcjobs.parallel.randomness import Stream, philox, uniforms, uniforms_of
 
 WORD = 2**64
 Words = tuple[int, ...]
@@ -111,6 +111,15 @@ def test_a_bound_of_one_leaves_no_choice_and_none_below_is_taken() -> None:
     for bound in (0, -1):
         with pytest.raises(ValueError, match="must be positive"):
             Stream(0, "none").below(bound)
+
+
+@pytest.mark.parametrize("index", [0, 3, 2**64 + 5])
+def test_numbers_of_some_rows_are_those_of_the_whole_stream(index: int) -> None:
+    rows = np.array([7, 0, 2**40, 3])
+    found = uniforms_of(9, "rows", index, rows, 8)
+    for row, numbers in zip(rows.tolist(), found, strict=True):
+        np.testing.assert_array_equal(numbers, uniforms(9, "rows", index, 8 * row, 8 * row + 8))
+    assert uniforms_of(9, "rows", index, rows[:0], 8).shape == (0, 8)
 
 
 # Uniform numbers.

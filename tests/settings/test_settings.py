@@ -1,6 +1,7 @@
 """One declaration is flags, TOML keys, help and JSON; flags win; paths are relative to where they stand."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from hpcjobs.errors import SettingsError
-from hpcjobs.settings import add_flags, build, differences, fields, setting, whole_number
+from hpcjobs.settings import add_flags, build, differences, fields, setting, whole_number, written
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,3 +124,76 @@ def test_the_help_of_every_flag_is_its_description(capsys: pytest.CaptureFixture
         assert str(meta.description) in text
         if default is not msgspec.NODEFAULT and default not in (None, False):
             assert f"(default: {default})" in text, name
+
+
+class Inner(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings within settings."""
+
+    turn: Annotated[float, setting("degrees", ge=0, le=180)] = 0.0
+    zoom_range: Annotated[float | str, setting("share, or LOW:HIGH")] = 0.0
+    flip: Annotated[bool, setting("mirror")] = False
+    crop: Annotated[str | None, setting("HxW")] = None
+
+
+class Outer(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings with a table."""
+
+    epochs: Annotated[int, setting("epochs", ge=1)] = 1
+    inner: Annotated[Inner, setting("what is done to images")] = Inner()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Inner()),
+        ("turn=40,zoom-range=0.8:1.2,flip", Inner(turn=40.0, zoom_range="0.8:1.2", flip=True)),
+        (" turn = 1e1 , flip=false,zoom_range=0.5", Inner(turn=10.0, zoom_range=0.5)),
+        ("crop=8x8", Inner(crop="8x8")),
+    ],
+)
+def test_a_table_is_one_flag(text: str, expected: Inner) -> None:
+    built = build(Outer, None, {"inner": text})
+    assert built == Outer(inner=expected)
+    assert build(Outer, None, msgspec.to_builtins(built)) == built
+    assert msgspec.convert(msgspec.to_builtins(built), Outer) == built
+    again = written(msgspec.to_builtins(expected), Inner())
+    assert build(Outer, None, {"inner": again}) == built
+
+
+def test_a_table_of_toml_is_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "job.toml"
+    path.write_text('epochs = 3\n[inner]\nturn = 40\nzoom-range = "0.8:1.2"\nflip = true\n[slurm]\ntime = 3\n')
+    assert build(Outer, path, {}) == Outer(epochs=3, inner=Inner(turn=40.0, zoom_range="0.8:1.2", flip=True))
+    assert build(Outer, path, {"inner": "flip"}) == Outer(epochs=3, inner=Inner(flip=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("turns=4", "--inner: unknown key 'turns'; did you mean 'turn'?"),
+        ("turn=400", "--inner: turn is 400"),
+        ("turn=much", "--inner: turn is 'much': expected a number"),
+        ("turn", "--inner: turn is True: expected"),
+        ("flip=maybe", "--inner: flip is 'maybe': expected"),
+        ("turn=1,turn=2", "--inner is 'turn=1,turn=2': names turn twice; keep one of them"),
+        ("zoom-range=1,zoom_range=1", "'zoom-range' and 'zoom_range' are one setting; keep one of them"),
+        ({"turn": "4"}, "--inner: turn is '4': expected a number"),
+        (4, "--inner is 4: expected a table, or KEY=VALUE,..."),
+    ],
+)
+def test_what_does_not_fit_a_table_is_named(value: object, told: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        build(Outer, None, {"inner": value})
+
+
+def test_the_help_tells_how_a_table_is_written() -> None:
+    parser = argparse.ArgumentParser()
+    add_flags(parser, fields(Outer))
+    assert "--inner KEY=VALUE,..." in parser.format_help()
+    assert parser.parse_args(["--inner", "flip"]).inner == "flip"
+
+
+def test_tables_differ_by_their_keys() -> None:
+    old, new = (msgspec.to_builtins(Outer(inner=Inner(turn=turn, zoom_range=turn / 10))) for turn in (1.0, 2.0))
+    assert differences(old, new, Outer) == ["--inner: turn: 1.0 -> 2.0", "--inner: zoom-range: 0.1 -> 0.2"]
+    assert differences(old, old, Outer) == []

@@ -1,43 +1,40 @@
 """Numba twins of the kernels of convolution."""
 
 import numpy as np
-from numba import njit
+from numba import njit, uintp
 
 
 @njit(cache=True, error_model="numpy")
-def gather(x, size, stride, top, left, width, height, start, out):  # type: ignore[no-untyped-def]
+def gather(x, tall, size, stride, top, left, width, height, start, out):  # type: ignore[no-untyped-def]
     _, high, wide, channels = x.shape
-    run = size * channels  # one row of a patch lies in one piece in the image
-    flat = x.reshape(-1)
-    for r in range(len(out)):
-        place = start + r
-        column = place % width * stride - left
-        row = place // width % height * stride - top
-        image = place // (width * height)
-        inside = column >= 0 and column + size <= wide
-        target = out[r]
-        for i in range(size):
+    run = uintp(size * channels)  # one row of a patch lies in one piece in the image
+    given, taken = x.reshape(-1), out.reshape(-1)
+    column, line = start % width, start // width % height
+    image = start // (width * height)
+    to = uintp(0)  # places that cannot be negative: Python's counting from the end would cost the lanes
+    for _ in range(len(out)):
+        before, row = column * stride - left, line * stride - top
+        inside = before >= 0 and before + size <= wide
+        for i in range(tall):
             y = row + i
             if y < 0 or y >= high:
                 for t in range(run):
-                    target[i * run + t] = 0
+                    taken[to + t] = 0
             elif inside:
-                base = ((image * high + y) * wide + column) * channels
-                target[i * run : (i + 1) * run] = flat[base : base + run]
+                source = uintp(((image * high + y) * wide + before) * channels)
+                for t in range(run):
+                    taken[to + t] = given[source + t]
             else:
                 for j in range(size):
                     for c in range(channels):
-                        within = 0 <= column + j < wide
-                        target[i * run + j * channels + c] = x[image, y, column + j, c] if within else 0
-
-
-@njit(cache=True, error_model="numpy")
-def narrow(wide, start, height, width, y):  # type: ignore[no-untyped-def]
-    for r in range(len(wide)):
-        place = start + r
-        row, column = place // width % height, place % width
-        if row < y.shape[1] and column < y.shape[2]:
-            y[place // (height * width), row, column] = wide[r]
+                        within = 0 <= before + j < wide
+                        taken[to + uintp(j * channels + c)] = x[image, y, before + j, c] if within else 0
+            to += run
+        column += 1
+        if column == width:
+            column, line = 0, line + 1
+            if line == height:
+                line, image = 0, image + 1
 
 
 @njit(cache=True, error_model="numpy")
