@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from hpcjobs.data.schema import Variable
 from hpcjobs.errors import DataError
-from hpcjobs.jobs._qlearning_settings import Settings, table_of
+from hpcjobs.jobs._qlearning_env import find
+from hpcjobs.jobs._qlearning_settings import Settings
 from hpcjobs.rl.episodes import record
+from hpcjobs.rl.simulator import Simulator
 
 
 def evaluate(
@@ -19,16 +21,16 @@ def evaluate(
 
     DataError for a policy of another environment than that of the settings.
     """
-    table = table_of(settings)
-    if str(result["environment"].astype(str)).strip() != table.digest():
-        raise DataError(f"--env {settings.env}: this hpcjobs defines it otherwise than the one that made the result")
-    played = record(table, result["policy"], seed, episodes)
+    env = find(settings)
+    if str(result["environment"].astype(str)).strip() != (env.digest if isinstance(env, Simulator) else env.digest()):
+        raise DataError(f"--env {settings.env}: is another one now than when the result was made")
+    played = record(env, result["policy"], seed, episodes)
     returns, lengths = played.returns, np.diff(played.starts)
     ends = played.flags[played.starts[1:] - 1]
     told = {
         "return": float(returns.mean()),
         "standard_error": float(returns.std() / np.sqrt(episodes)),
-        "exact_return": float(result["return"]),
+        "return_in_result": float(result["return"]),
         "length": float(lengths.mean()),
         "terminated": float((ends & 1 == 1).mean()),
         "truncated": float((ends & 2 == 2).mean()),

@@ -1,12 +1,15 @@
 """Whole episodes of a policy, recorded step by step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.kernels.philox import blocks
 from hpcjobs.parallel.randomness import short_key
+from hpcjobs.rl.simulator import Simulator, first_states, words_of
 from hpcjobs.rl.table import Table
 
 TERMINATED, TRUNCATED = 1, 2  # bits of `flags`; both may be set on one step
@@ -30,10 +33,11 @@ class Episodes:
         return np.add.reduceat(self.reward, self.starts[:-1]) if len(self.reward) else np.zeros(0)
 
 
-def record(table: Table, policy: NDArray[np.int32], seed: int, episodes: int) -> Episodes:
+def record(env: Table | Simulator, policy: NDArray[np.int32], seed: int, episodes: int) -> Episodes:
     """Play a policy (states,); episode number e is the same whatever their number."""
-    many = max(1, AT_ONCE // table.time_limit)
-    parts = [_record(table, policy, seed, first, min(many, episodes - first)) for first in range(0, episodes, many)]
+    many = max(1, AT_ONCE // env.time_limit)
+    one = _record_played if isinstance(env, Simulator) else _record
+    parts = [one(env, policy, seed, first, min(many, episodes - first)) for first in range(0, episodes, many)]  # type: ignore[arg-type]
     lengths = np.concatenate([np.diff(part.starts) for part in parts])
     return Episodes(
         observation=np.concatenate([part.observation for part in parts]),
@@ -64,7 +68,31 @@ def _record(table: Table, policy: NDArray[np.int32], seed: int, first: int, epis
         going, state = going[on], (found >> 1)[on]
         if not len(going):
             break
+    return _sorted(steps, final)
+
+
+def _record_played(simulator: Simulator, policy: NDArray[np.int32], seed: int, first: int, episodes: int) -> Episodes:
+    inner = first_states(simulator, seed, "evaluated", first, episodes)
+    state, steps = simulator.observe(inner).astype(np.int32), []
+    going, final = np.arange(episodes), np.empty(episodes, dtype=np.int32)
+    for step in range(1, simulator.time_limit + 1):
+        words = words_of(seed, "evaluated steps", step, first, episodes)[:, going]
+        action = policy[state]
+        reward, terminated = simulator.step(inner, action, np.ascontiguousarray(words))
+        after = simulator.observe(inner).astype(np.int32)
+        flags = (terminated * TERMINATED + (step == simulator.time_limit) * TRUNCATED).astype(np.uint8)
+        steps.append((going, state, action, reward, flags))
+        final[going] = after
+        on = flags == 0
+        going, state, inner = going[on], after[on], np.ascontiguousarray(inner[:, on])
+        if not len(going):
+            break
+    return _sorted(steps, final)
+
+
+def _sorted(steps: Sequence[tuple[NDArray[Any], ...]], final: NDArray[np.int32]) -> Episodes:
+    """Steps of all episodes at once, one after another, as episodes."""
     episode, observation, taken, reward, flag = (np.concatenate(column) for column in zip(*steps, strict=True))
     order = np.argsort(episode, kind="stable")  # by episode; steps stay in their order
-    starts = np.concatenate([[0], np.bincount(episode, minlength=episodes).cumsum()])
+    starts = np.concatenate([[0], np.bincount(episode, minlength=len(final)).cumsum()])
     return Episodes(observation[order], taken[order], reward[order], flag[order], starts, final)

@@ -58,7 +58,7 @@ def test_evaluation_tells_numbers_and_trajectories() -> None:
     }
     told, written = evaluate(settings, result, 7, 0)
     assert told == {
-        "return": -13.0, "standard_error": 0.0, "exact_return": -13.0, "length": 13.0, "terminated": 1.0,
+        "return": -13.0, "standard_error": 0.0, "return_in_result": -13.0, "length": 13.0, "terminated": 1.0,
         "truncated": 0.0,
     }  # fmt: skip
     assert written["/traj/t"].shape == (91,)
