@@ -1,8 +1,9 @@
 """How good a trained network is on labelled images: exact, on any number of ranks."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,20 +11,29 @@ from hpcjobs.jobs._cnn_check import check_like, find_images
 from hpcjobs.jobs._cnn_input import Pictures
 from hpcjobs.jobs._cnn_predict import load
 from hpcjobs.jobs._cnn_result import judge
+from hpcjobs.jobs._evaluate import Evaluated
 from hpcjobs.nn.measures import roc_aucs, scores
-from hpcjobs.nn.network import told
+from hpcjobs.nn.network import told as shown
 from hpcjobs.parallel.communicator import Communicator, on_all, on_root
 from hpcjobs.runs.model import Model
+from hpcjobs.settings import setting
 
 
-def evaluate(model: Model, data: str, labels: str | None, comm: Communicator) -> dict[str, Any]:
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `hpcjobs evaluate` can be told of a network."""
+
+    data: Annotated[str, setting("labelled images: FILE.h5 or FILE.h5:/path", kind="data")]
+    labels: Annotated[str | None, setting("class of each row (default: y beside the rows)", kind="data")] = None
+
+
+def evaluate(model: Model, wanted: Evaluation, comm: Communicator) -> Evaluated:
     """Loss, accuracy, confusion, and of each class precision, recall, F1 and ROC AUC. Collective."""
     trained = load(model.arrays)
     takes = trained.network.takes
-    flat = told(takes).replace(" ", "")
+    flat = shown(takes).replace(" ", "")
 
     def find() -> Any:
-        images = find_images(data, labels, None, trained.rescale, "DATA", flat)
+        images = find_images(wanted.data, wanted.labels, None, trained.rescale, "DATA", flat)
         check_like(images, takes, None if trained.kind == "mse" else trained.classes)
         return images
 
@@ -32,7 +42,7 @@ def evaluate(model: Model, data: str, labels: str | None, comm: Communicator) ->
         judged = judge(trained, images, pictures, comm)
     found: dict[str, Any] = {"rows": images.source.rows, "loss": judged.loss}
     if trained.kind == "mse":
-        return found
+        return Evaluated(found, {})
     shares = np.concatenate(comm.allgather_object(judged.probabilities))
     each = scores(judged.confusion)
     columns: Mapping[str, NDArray[Any]] = {**vars(each), "roc_auc": roc_aucs(images.values, shares)}
@@ -40,4 +50,5 @@ def evaluate(model: Model, data: str, labels: str | None, comm: Communicator) ->
         {"class": number, **{name: column[number].item() for name, column in columns.items()}}
         for number in range(trained.classes)
     ]
-    return found | {"accuracy": judged.accuracy, "confusion": judged.confusion.tolist(), "classes": classes}
+    told = found | {"accuracy": judged.accuracy, "confusion": judged.confusion.tolist(), "classes": classes}
+    return Evaluated(told, {})

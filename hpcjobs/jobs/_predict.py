@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs import jobs
 from hpcjobs.data.schema import Contents, Variable, rows_of
 from hpcjobs.data.slab import digest_rows, identities, shards_of
 from hpcjobs.data.source import FEATURES, Source, locate_at, locate_features, split_name
@@ -17,12 +16,12 @@ from hpcjobs.data.streaming import Streamed
 from hpcjobs.data.table import refuse_existing
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.jobs._models import job_of
 from hpcjobs.jobs._tables import TAKEN, WIDENED, widened
 from hpcjobs.nn.network import told
 from hpcjobs.parallel.communicator import Communicator, on_all, on_root
 from hpcjobs.runs.context import Context
-from hpcjobs.runs.folder import RunFolder
-from hpcjobs.runs.model import Model, find_result, read_model
+from hpcjobs.runs.model import Model, read_model
 from hpcjobs.settings import setting
 
 BASE_BYTES = 300 * 2**20
@@ -129,13 +128,8 @@ def _columns(
 
 
 def _model(settings: Settings) -> tuple[Any, Model]:
-    """The job and its model. The code of a user's own job is run from its run folder only, as `resume` does."""
-    path = Path(settings.model)
-    file = find_result(path)
-    name = read_model(file).job
-    job = jobs.find(RunFolder(path).job(), RunFolder(path).code) if path.is_dir() else jobs.installed(name)
-    if job is None:
-        raise SettingsError(f"{file}: a result of {name}, which is not installed here; name the folder of the run")
+    """The job and its model."""
+    job, file = job_of(Path(settings.model))
     if not hasattr(job, "predict"):
-        raise SettingsError(f"{file}: a result of {name}, which cannot predict")
+        raise SettingsError(f"{file}: a result of {read_model(file).job}, which cannot predict")
     return job, read_model(file, job.MODEL)

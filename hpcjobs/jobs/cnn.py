@@ -9,7 +9,7 @@ import numpy as np
 from hpcjobs.data.slab import digest_rows
 from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs._cnn_check import Ground, check
-from hpcjobs.jobs._cnn_evaluate import evaluate
+from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import Loader, Pictures
 from hpcjobs.jobs._cnn_predict import MODEL, PREDICTS, predict, shape_of
@@ -28,6 +28,7 @@ from hpcjobs.runs.context import Context
 __all__ = [
     "MODEL",
     "PREDICTS",
+    "Evaluation",
     "Settings",
     "check",
     "describe",
