@@ -41,6 +41,11 @@ def find(settings: Settings, code: Path | None = None) -> Table | Simulator:
     return named.make(name)  # says what there is
 
 
+def is_built_in(name: str) -> bool:
+    """Whether a name means an environment of ours."""
+    return split(name)[0] is None and named.short(name) in (*named.BUILDERS, *classic.ACTIONS)
+
+
 def of_file(name: str, path: Path, attribute: str, bins: int = 0, time_limit: int = 0) -> Table | Simulator:
     """The environment of that name in a user's file: of our pure steps, or a factory of Gymnasium's."""
     made = in_file(name, path, attribute)

@@ -8,6 +8,7 @@ from hpcjobs.jobs import _qlearning_deep as deep
 from hpcjobs.jobs import _qlearning_simulated as simulated
 from hpcjobs.jobs import _qlearning_tables as tables
 from hpcjobs.jobs._qlearning_env import find
+from hpcjobs.jobs._qlearning_evaluate import MODEL, Evaluation, evaluate
 from hpcjobs.jobs._qlearning_result import described, figures
 from hpcjobs.jobs._qlearning_settings import Settings, check_values
 from hpcjobs.kernels.compiling import compile_tabular
@@ -16,7 +17,7 @@ from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.table import Table
 from hpcjobs.runs.context import Context
 
-__all__ = ["Settings", "check", "describe", "figures", "need", "run"]
+__all__ = ["MODEL", "Evaluation", "Settings", "check", "describe", "evaluate", "figures", "need", "run"]
 
 # Python with its libraries.
 BASE_BYTES = 300 * 2**20
