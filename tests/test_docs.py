@@ -69,6 +69,7 @@ def test_the_page_of_a_job_lists_every_flag(name: str) -> None:
     assert {flag for flags in listed for flag in flags if flag} == flags
 
 
+Q_LEARNING = ("qlearning-frozenlake.toml", "qlearning-mountaincar.toml")
 EXAMPLES: dict[str, dict[str, Any]] = {
     "kmeans.toml": {"clusters": 10, "restarts": 10, "tolerance": 0.0},
     "choose-clusters.toml": {
@@ -79,7 +80,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 def test_every_example_is_named_here_and_in_its_readme() -> None:
     readme = (ROOT / "examples" / "README.md").read_text()
-    named = [*EXAMPLES, "cnn-digits.toml", "qlearning-frozenlake.toml"]
+    named = [*EXAMPLES, "cnn-digits.toml", *Q_LEARNING]
     assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(named)
     assert all(f"`{name}`" in readme for name in named)
 
@@ -104,8 +105,9 @@ def test_the_network_of_the_example_toml_is_accepted_as_it_stands() -> None:
     assert lay_out(parse(built.layers), (8, 8, 1)).gives == (10,)
 
 
-def test_the_q_learning_example_is_accepted_as_it_stands() -> None:
+@pytest.mark.parametrize("name", Q_LEARNING)
+def test_the_q_learning_examples_are_accepted_as_they_stand(name: str) -> None:
     from hpcjobs.jobs.qlearning import Settings, check
     from hpcjobs.settings import build
 
-    check(build(Settings, ROOT / "examples" / "qlearning-frozenlake.toml", {}))  # type: ignore[arg-type]
+    check(build(Settings, ROOT / "examples" / name, {}))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from hpcjobs.nn.network import view
 from hpcjobs.parallel.communicator import on_root
 from hpcjobs.rl import novelty, pqn
 from hpcjobs.rl.simulator import Simulator
+from hpcjobs.rl.waves import with_waves
 from hpcjobs.runs.context import Context
 
 WATCHED, JUDGED = 20, 100  # episodes that are played for a row of the history, and for the result
@@ -29,6 +30,7 @@ def check(settings: Settings, simulator: Simulator) -> None:
         )
     if settings.bins:
         raise SettingsError("--bins means nothing to --algorithm pqn, which takes the numbers themselves")
+    with_waves(simulator, own.waves)
     if settings.environments < own.shards:
         raise SettingsError(
             f"--environments is {settings.environments}, --pqn shards {own.shards}: expected no more shards than "
@@ -52,6 +54,13 @@ def deep_of(settings: Settings) -> pqn.Deep:
     )  # fmt: skip
 
 
+def prepared(settings: Settings, simulator: Simulator) -> tuple[Simulator, mlp.Mlp, novelty.Novelty]:
+    """The environment as the network is told of it, the network, and the grid on which what is new is counted."""
+    numbers = pqn.network(simulator, ()).layers[0][0].shape[0]
+    told = with_waves(simulator, settings.pqn.waves)
+    return told, pqn.network(told, deep_of(settings).hidden), novelty.for_numbers(numbers)
+
+
 def policy_of(net: mlp.Mlp, parameters: pqn.Floats) -> Callable[[pqn.Floats], NDArray[np.int32]]:
     """The best action (rows,) by what the network says of features (rows, numbers)."""
     return lambda features: mlp.forward(net, parameters, features).argmax(axis=1).astype(np.int32)
@@ -60,8 +69,7 @@ def policy_of(net: mlp.Mlp, parameters: pqn.Floats) -> Callable[[pqn.Floats], ND
 def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
     """Learn, and publish what was learned; returns its digest."""
     communicator, deep = context.communicator, deep_of(settings)
-    net = pqn.network(simulator, deep.hidden)
-    grid = novelty.for_numbers(net.layers[0][0].shape[0])
+    simulator, net, grid = prepared(settings, simulator)
     same = not settings.allow_other_numerics
     rounds, state = context.resume(settings.checkpoint_every, settings.checkpoint_seconds, same_numerics=same)
     if not state:

@@ -3,16 +3,24 @@
 import hashlib
 import importlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hpcjobs.errors import SettingsError, nearest
+import msgspec
+from numpy.typing import NDArray
+
+from hpcjobs.errors import DataError, SettingsError, nearest
 from hpcjobs.jobs import load_file
 from hpcjobs.jobs._qlearning_settings import Settings
 from hpcjobs.rl import classic, gym, named, own
 from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.table import Table
 from hpcjobs.runs.code import copied, split
+from hpcjobs.runs.folder import RunFolder
+from hpcjobs.runs.folder import settings_of as folder_settings
+from hpcjobs.runs.model import Model
+from hpcjobs.runs.story import tell
 
 BUILT_IN_ONLY = ("map", "slippery", "success_rate")
 
@@ -44,6 +52,25 @@ def find(settings: Settings, code: Path | None = None) -> Table | Simulator:
 def is_built_in(name: str) -> bool:
     """Whether a name means an environment of ours."""
     return split(name)[0] is None and named.short(name) in (*named.BUILDERS, *classic.ACTIONS)
+
+
+def settings_of(model: Model) -> dict[str, Any]:
+    """The settings of the run; code that they name is run for a run folder only, as `resume` does."""
+    folder = RunFolder(model.file.parent)
+    if model.file == folder.result and folder.settings.exists():
+        found: dict[str, Any] = msgspec.to_builtins(folder_settings(folder, Settings))
+        return found
+    told: dict[str, Any] = tell(model.file)["settings"]
+    if not is_built_in(str(told["env"])):
+        raise SettingsError(f"{model.file}: its environment {told['env']} is not built in; name the folder of the run")
+    return told
+
+
+def refuse_another(env: Table | Simulator, what: str, result: Mapping[str, NDArray[Any]]) -> None:
+    """DataError when a result was made in another environment."""
+    digest = env.digest if isinstance(env, Simulator) else env.digest()
+    if str(result["environment"].astype(str)).strip() != digest:
+        raise DataError(f"{what}: the environment is another one now than when the result was made")
 
 
 def of_file(name: str, path: Path, attribute: str, bins: int = 0, time_limit: int = 0) -> Table | Simulator:

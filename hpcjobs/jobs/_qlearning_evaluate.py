@@ -8,20 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.schema import Variable
-from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs import _qlearning_deep as deep
 from hpcjobs.jobs._evaluate import Evaluated
-from hpcjobs.jobs._qlearning_env import find, is_built_in
+from hpcjobs.jobs._qlearning_env import find, refuse_another, settings_of
 from hpcjobs.jobs._qlearning_settings import Settings
 from hpcjobs.kernels.compiling import compile_tabular
 from hpcjobs.parallel.communicator import Communicator, leader_first, on_all, on_root
-from hpcjobs.rl import pqn
 from hpcjobs.rl.episodes import Episodes, record, record_played
 from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.table import Table
-from hpcjobs.runs.folder import RunFolder, settings_of
 from hpcjobs.runs.model import Model
-from hpcjobs.runs.story import tell
 from hpcjobs.settings import setting
 
 MODEL = ("policy", "environment", "return", "parameters")
@@ -38,30 +34,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 def evaluate(model: Model, wanted: Evaluation, communicator: Communicator) -> Evaluated:
     """Play the policy; every rank plays all, for what is random follows from seed and number of the episode."""
     leader_first(communicator, compile_tabular)
-    settings = msgspec.convert(on_root(communicator, lambda: _settings(model)), Settings)
+    settings = msgspec.convert(on_root(communicator, lambda: settings_of(model)), Settings)
     env = on_all(communicator, lambda: find(settings, model.file.parent / "code"))
-    on_all(communicator, lambda: _refuse_another(env, settings, model.arrays))
+    on_all(communicator, lambda: refuse_another(env, f"--env {settings.env}", model.arrays))
     played = _play(env, settings, model.arrays, wanted)
     told = measures(played) | {"return_in_result": float(model.arrays["return"])}
     return Evaluated(told, trajectories(played))
-
-
-def _settings(model: Model) -> dict[str, Any]:
-    """The settings of the run; code that they name is run for a run folder only, as `resume` does."""
-    folder = RunFolder(model.file.parent)
-    if model.file == folder.result and folder.settings.exists():
-        found: dict[str, Any] = msgspec.to_builtins(settings_of(folder, Settings))
-        return found
-    told: dict[str, Any] = tell(model.file)["settings"]
-    if not is_built_in(str(told["env"])):
-        raise SettingsError(f"{model.file}: its environment {told['env']} is not built in; name the folder of the run")
-    return told
-
-
-def _refuse_another(env: Table | Simulator, settings: Settings, result: Arrays) -> None:
-    digest = env.digest if isinstance(env, Simulator) else env.digest()
-    if str(result["environment"].astype(str)).strip() != digest:
-        raise DataError(f"--env {settings.env}: is another one now than when the result was made")
 
 
 def _play(env: Table | Simulator, settings: Settings, result: Arrays, wanted: Evaluation) -> Episodes:
@@ -69,9 +47,10 @@ def _play(env: Table | Simulator, settings: Settings, result: Arrays, wanted: Ev
         return record(env, result["policy"], wanted.seed, wanted.episodes)
     if env.features is None or settings.algorithm != "pqn":
         return record_played(env, env.observe, lambda state: result["policy"][state], wanted.seed, wanted.episodes)
-    net = pqn.network(env, deep.deep_of(settings).hidden)
+    env, net, _ = deep.prepared(settings, env)
     parts = [result[f"parameters/{block.name}"].ravel() for layer in net.layers for block in layer]
     act = deep.policy_of(net, np.concatenate(parts))
+    assert env.features is not None
     return record_played(env, env.features, act, wanted.seed, wanted.episodes)
 
 

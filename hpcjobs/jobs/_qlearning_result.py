@@ -33,7 +33,7 @@ def _error(best: Optimum, states: NDArray[np.bool_], q: NDArray[np.float64]) -> 
 
 
 def finish(
-    learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position
+    learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position, steps: int
 ) -> dict[str, Variable]:
     """The `/result` data sets. `counts` is solved to the end, without bonus; states without an action are worth 0."""
     q = at.q.copy()
@@ -59,7 +59,7 @@ def finish(
         "/result/gap": Variable((), np.array(best.earned - found), "what the policy lacks to the optimal one"),
         "/result/error": Variable((), np.array(_error(best, states, q)), "largest difference of q and optimal q"),
         "/result/coverage": Variable((), np.array(visited.mean()), "share of state-action pairs that were tried"),
-        "/result/steps": Variable((), np.array(at.rounds * learner.steps_of_round), "environment steps"),
+        "/result/steps": Variable((), np.array(steps), "environment steps"),
         "/result/time_limit": Variable((), np.array(table.time_limit), "steps after which an episode is cut off"),
         "/result/environment": Variable((), text(table.digest()), "SHA-256 of the environment's table"),
     }

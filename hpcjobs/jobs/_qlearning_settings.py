@@ -16,15 +16,16 @@ MOST = 2**31 - 1
 class Pqn(msgspec.Struct, frozen=True, kw_only=True):
     """What only the deep learner is told."""
 
-    learning_rate: Annotated[float, setting("learning rate, falls to 0", gt=0)] = 1e-3
-    trace: Annotated[float, setting("lambda of the lambda returns", ge=0, le=1)] = 0.8
-    hidden: Annotated[int, setting("units of a hidden layer", ge=1, le=4096)] = 128
+    learning_rate: Annotated[float, setting("learning rate, falls to 0", gt=0)] = 2.5e-4
+    trace: Annotated[float, setting("lambda of the lambda returns", ge=0, le=1)] = 0.95
+    hidden: Annotated[int, setting("units of a hidden layer", ge=1, le=4096)] = 64
     layers: Annotated[int, setting("hidden layers", ge=1, le=16)] = 2
     epochs: Annotated[int, setting("times that each round is learned from", ge=1, le=1024)] = 4
     batches: Annotated[int, setting("minibatches of an epoch", ge=1, le=65536)] = 16
     shards: Annotated[int, setting("parts of the work, which ranks share; changes the bits", ge=1, le=4096)] = 4
+    waves: Annotated[int, setting("order of the cosines that observations are told by too, 0: none", ge=0, le=64)] = 0
     clip: Annotated[float, setting("largest norm of the gradient", gt=0)] = 10.0
-    epsilon: Annotated[float, setting("share of random actions in the end", ge=0, le=1)] = 0.02
+    epsilon: Annotated[float, setting("share of random actions in the end", ge=0, le=1)] = 0.05
     exploring: Annotated[float, setting("share of the run in which it falls from 1 to that", ge=0, le=1)] = 0.2
     reward_scale: Annotated[float, setting("what rewards are multiplied by while learning", gt=0)] = 0.1
     bonus: Annotated[float, setting("reward for an observation never seen, less for others", ge=0)] = 0.0

@@ -1,7 +1,5 @@
 """Q-learning on an environment that can only be played: what its policy earns is measured, not computed."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +7,6 @@ from hpcjobs.data.schema import Variable, text, texts
 from hpcjobs.errors import SettingsError
 from hpcjobs.jobs._qlearning_course import Course, refuse_another
 from hpcjobs.jobs._qlearning_settings import Settings, learner_of, optimism_of
-from hpcjobs.rl.learning import Learner
 from hpcjobs.rl.planning import greedy_policy, solve
 from hpcjobs.rl.simulating import Trial, begin, earned, play, restore
 from hpcjobs.rl.simulator import Simulator
@@ -56,13 +53,11 @@ def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
         if settings.algorithm == "counts":
             solve(at.q, at.counts, trial.known, settings.gamma)
         returns = earned(simulator, greedy_policy(at.q), settings.seed, JUDGED, communicator)
-        content = finish(learner, simulator, trial, returns)
+        content = finish(simulator, trial, returns, course.steps)
     return context.publish_result(f"Q-learning on {simulator.name} in {course.steps} steps", content)
 
 
-def finish(
-    learner: Learner, simulator: Simulator, trial: Trial, returns: NDArray[np.float64]
-) -> Mapping[str, Variable]:
+def finish(simulator: Simulator, trial: Trial, returns: NDArray[np.float64], steps: int) -> dict[str, Variable]:
     """The `/result` data sets; states that were never seen are worth what was assumed."""
     at, known = trial.at, trial.known
     pair, state, kind = ("state", "action"), ("state",), ("state", "action", "outcome")
@@ -82,7 +77,7 @@ def finish(
         "/result/return": Variable((), np.array(returns.mean()), f"mean return of the policy in {JUDGED} episodes"),
         "/result/return_error": Variable((), np.array(error), "standard error of that mean"),
         "/result/coverage": Variable((), np.array((at.visits > 0).mean()), "share of state-action pairs tried"),
-        "/result/steps": Variable((), np.array(at.rounds * learner.steps_of_round), "environment steps"),
+        "/result/steps": Variable((), np.array(steps), "environment steps"),
         "/result/time_limit": Variable((), np.array(simulator.time_limit), "steps after which an episode is cut off"),
         "/result/environment": Variable((), text(simulator.digest), "what tells the environment from others"),
     }

@@ -28,5 +28,5 @@ def learn(settings: Settings, table: Table, context: Context) -> str:
             course.round_done(at.rounds, lambda: at.gather(communicator))
     context.save(at.rounds, at.gather(communicator))
     with context.timing.phase("finish"):
-        content = finish(learner, table, best, states, at)
+        content = finish(learner, table, best, states, at, course.steps)
     return context.publish_result(f"Q-learning on {table.name} in {course.steps} steps", content)

@@ -9,6 +9,7 @@ from hpcjobs.jobs import _qlearning_simulated as simulated
 from hpcjobs.jobs import _qlearning_tables as tables
 from hpcjobs.jobs._qlearning_env import find
 from hpcjobs.jobs._qlearning_evaluate import MODEL, Evaluation, evaluate
+from hpcjobs.jobs._qlearning_merge import MERGED, merge
 from hpcjobs.jobs._qlearning_result import described, figures
 from hpcjobs.jobs._qlearning_settings import Settings, check_values
 from hpcjobs.kernels.compiling import compile_tabular
@@ -17,7 +18,9 @@ from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.table import Table
 from hpcjobs.runs.context import Context
 
-__all__ = ["MODEL", "Evaluation", "Settings", "check", "describe", "evaluate", "figures", "need", "run"]
+__all__ = [
+    "MERGED", "MODEL", "Evaluation", "Settings", "check", "describe", "evaluate", "figures", "merge", "need", "run",
+]  # fmt: skip
 
 # Python with its libraries.
 BASE_BYTES = 300 * 2**20
@@ -60,10 +63,10 @@ def run(settings: Settings, context: Context) -> str:
     """
     communicator = context.communicator
     on_root(communicator, lambda: check_values(settings))
-    on_root(communicator, lambda: checked(settings, find(settings, context.code)))
     context.progress.say("compiling what is not in the cache yet")
     leader_first(communicator, compile_tabular)
     env = on_all(communicator, lambda: find(settings, context.code))
+    on_root(communicator, lambda: checked(settings, env))
     if isinstance(env, Table):
         return tables.learn(settings, env, context)
     if settings.algorithm == "pqn":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SHARE = 0.6  # of all rounds, in which the bonus falls to 0
+SHARE = 0.5  # of all rounds, in which the bonus falls to 0
 FINEST = 20  # cells of each number
 MOST_CELLS = 2**16
 
@@ -23,8 +23,10 @@ class Novelty:
         return int(self.bins**self.numbers)
 
     def cell(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The number of the cell of each row (rows, numbers)."""
-        cells = np.clip((features.astype(np.float64) + 1) * (self.bins / 2), 0, self.bins - 1).astype(np.int64)
+        """The number of the cell of each row (rows, numbers or more)."""
+        cells = np.clip(
+            (features[:, : self.numbers].astype(np.float64) + 1) * (self.bins / 2), 0, self.bins - 1
+        ).astype(np.int64)
         found: NDArray[np.int64] = np.ravel_multi_index(tuple(cells.T), (self.bins,) * self.numbers)
         return found
 

@@ -93,10 +93,9 @@ def play(learner: Learner, simulator: Simulator, trial: Trial, communicator: Com
     at = trial.at
     tabular.greedy(at.q, tie_words(learner, at), at.policy)
     rows = _rollout(learner, simulator, trial)
-    _note(simulator, trial, rows, communicator)
+    note(simulator, trial, rows, communicator)
     at.fresh = np.zeros_like(at.counts)
-    before, action, kind = rows[0], rows[1], _kinds(trial, rows)
-    np.add.at(at.fresh, (before, action, kind), 1)
+    np.add.at(at.fresh, (rows[0], rows[1], kinds(trial, rows)), 1)
     communicator.allreduce_sum(at.fresh)
     learn(learner, trial.known, at)
     at.rounds += 1
@@ -135,7 +134,7 @@ def _rollout(learner: Learner, simulator: Simulator, trial: Trial) -> Integers:
     return np.ascontiguousarray(rows.transpose(1, 0, 2)).reshape(4, -1)
 
 
-def _kinds(trial: Trial, rows: Integers) -> Integers:
+def kinds(trial: Trial, rows: Integers) -> Integers:
     """The number of each outcome (n,) among those known of its pair; -1 of one that is not."""
     before, action, outcome, bits = rows
     known = trial.known
@@ -146,9 +145,9 @@ def _kinds(trial: Trial, rows: Integers) -> Integers:
     return np.where(same.any(axis=1), same.argmax(axis=1), -1)
 
 
-def _note(simulator: Simulator, trial: Trial, rows: Integers, communicator: Communicator) -> None:
+def note(simulator: Simulator, trial: Trial, rows: Integers, communicator: Communicator) -> None:
     """Note what no rank had seen; DataError, on every rank, for what no environment may do. Collective."""
-    new = np.unique(rows[:, _kinds(trial, rows) < 0], axis=1)
+    new = np.unique(rows[:, kinds(trial, rows) < 0], axis=1)
     new = np.unique(np.concatenate(communicator.allgather_object(new), axis=1), axis=1)
     if not new.shape[1]:
         return
@@ -172,16 +171,16 @@ def _note(simulator: Simulator, trial: Trial, rows: Integers, communicator: Comm
     np.add.at(trial.used, (before, action), 1)
 
 
-def _grow(simulator: Simulator, trial: Trial, kinds: int) -> None:
+def _grow(simulator: Simulator, trial: Trial, wanted: int) -> None:
     """Room for so many outcomes of each pair, at least doubled."""
     at, known = trial.at, trial.known
     room = known.outcomes.shape[2]
-    if kinds <= room:
+    if wanted <= room:
         return
-    more = max(kinds, 2 * room)
-    if kinds > MOST_KINDS or more * at.q.size > MOST_CELLS:
+    more = max(wanted, 2 * room)
+    if wanted > MOST_KINDS or more * at.q.size > MOST_CELLS:
         raise DataError(
-            f"{simulator.name}: {kinds} outcomes of one state and action; counting needs fewer: let rewards take few "
+            f"{simulator.name}: {wanted} outcomes of one state and action; counting needs fewer: let rewards take few "
             "values, or states be coarser"
         )
     wider = ((0, 0), (0, 0), (0, more - room))

@@ -1,5 +1,6 @@
-"""A k-means run on ranks that are threads of this process: the job, its context and its files, and no other process."""
+"""A run on ranks that are threads of this process: the job, its context and its files, and no other process."""
 
+import json
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,11 +51,20 @@ class Run:
 
 
 def kmeans_on(folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object) -> Run | None:
-    """Start or continue the run `folder`/`name`; None when it was stopped. `memory="2KB"`: --memory 2KB."""
+    """Start or continue the k-means run `folder`/`name`; None when it was stopped. `memory="2KB"`: --memory 2KB."""
+    return run_on(kmeans, folder, ranks, name=name, stop_after=stop_after, **flags)
+
+
+def run_on(
+    job: Any, folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object
+) -> Run | None:
+    """The same of a job of ours, given as its module."""
     made = RunFolder(folder / name)
     made.checkpoints.mkdir(parents=True, exist_ok=True)
-    settings = build(kmeans.Settings, None, flags)
-    wish = {"name": name, "job": "kmeans", "settings": msgspec.to_builtins(settings), "run_uuid": str(folder)}
+    settings = build(job.Settings, None, flags)
+    values, called = msgspec.to_builtins(settings), job.__name__.rpartition(".")[2]
+    wish = {"name": name, "job": called, "settings": values, "run_uuid": str(folder)}
+    made.settings.write_text(json.dumps({key: item for key, item in wish.items() if key != "name"}))
     attempts = [
         {"id": "1", "ranks": ranks, "nodes": 1, "started": "", "first_step": 0, "last_step": 0, "reason": "",
          "ended": "", "job_id": "", "restarts": 0, "cluster": ""}
@@ -67,9 +77,9 @@ def kmeans_on(folder: Path, ranks: int = 1, *, name: str = "run", stop_after: in
         ]
         stop = cast(Stop, StopAfter(stop_after if communicator.rank == 0 else -1))
         lease = cast(Lease, Unleased())
-        context = Context(wish, kmeans.Settings, made, communicator, lease, stop, census, attempts)
+        context = Context(wish, job.Settings, made, communicator, lease, stop, census, attempts)
         try:
-            kmeans.run(cast(kmeans.Settings, settings), context)
+            job.run(settings, context)
         except Stopped:
             return False
         return True

@@ -101,7 +101,7 @@ def test_code_that_a_result_names_is_not_run(folder: Path, tmp_path: Path, monke
 def test_the_policy_of_another_environment_is_refused(folder: Path) -> None:
     model = read_model(folder / "one" / "result.h5", qlearning.MODEL)
     model.arrays["environment"] = np.array(b"another")
-    with pytest.raises(DataError, match="--env FrozenLake: is another one now"):
+    with pytest.raises(DataError, match="--env FrozenLake: the environment is another one now"):
         qlearning.evaluate(model, qlearning.Evaluation(), SerialCommunicator())
 
 
