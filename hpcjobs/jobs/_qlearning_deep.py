@@ -18,7 +18,7 @@ from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.waves import with_waves
 from hpcjobs.runs.context import Context
 
-WATCHED, JUDGED = 20, 100  # episodes that are played for a row of the history, and for the result
+WATCHED, JUDGED = 40, 100  # episodes that are played for a row of the history, and for the result
 
 
 def check(settings: Settings, simulator: Simulator) -> None:
@@ -73,28 +73,34 @@ def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
     same = not settings.allow_other_numerics
     rounds, state = context.resume(settings.checkpoint_every, settings.checkpoint_seconds, same_numerics=same)
     if not state:
-        state = pqn.begin(deep, simulator, net, grid) | {"rounds": np.array(deep.rounds)}
+        state = pqn.begin(deep, simulator, net, grid) | {"rounds": np.array(deep.rounds), "most": np.array(-np.inf)}
+        state["best"] = state["parameters"]
     if int(state["rounds"]) != deep.rounds:
         raise RunFolderError(
             f"--steps {settings.steps}: pqn, whose learning rate falls by them, was begun with others; start a new run"
         )
     brain = pqn.restore(deep, state, rounds, communicator)
+    best, most = state["best"].copy(), float(state["most"])
     course = Course(context, settings, deep.steps_of_round, rounds)
 
-    def earned(episodes: int) -> NDArray[np.float64]:
-        policy = policy_of(net, brain.parameters)
-        return on_root(communicator, lambda: pqn.earned(simulator, policy, settings.seed, episodes))
+    def earned(parameters: pqn.Floats, episodes: int, first: int) -> NDArray[np.float64]:
+        policy = policy_of(net, parameters)
+        return on_root(communicator, lambda: pqn.earned(simulator, policy, settings.seed, episodes, first))
 
     def whole() -> dict[str, NDArray[np.generic]]:
-        return brain.gather(communicator) | {"rounds": np.array(deep.rounds)}
+        kept = {"rounds": np.array(deep.rounds), "best": best, "most": np.array(most)}
+        return brain.gather(communicator) | kept
 
     # More threads would not help products this small, and could change their bits.
     with context.timing.phase("learn"), threadpool_limits(1, "blas"):
         while brain.rounds < course.last:
             pqn.play(deep, simulator, net, grid, brain, communicator)
-            if course.due(brain.rounds):
+            if course.due(brain.rounds) or brain.rounds == course.last:
+                found = float(earned(brain.parameters, WATCHED, 0).mean())
+                if found >= most:
+                    best, most = brain.parameters.copy(), found
                 row = {
-                    "return": float(earned(WATCHED).mean()),
+                    "return": found,
                     "environment_steps": brain.rounds * deep.steps_of_round,
                     "epsilon": deep.exploring(brain.rounds - 1),
                 }
@@ -102,7 +108,7 @@ def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
             course.round_done(brain.rounds, whole)
     context.save(brain.rounds, whole())
     with context.timing.phase("finish"):
-        content = finish(simulator, net, brain.parameters, earned(JUDGED), course.steps)
+        content = finish(simulator, net, best, earned(best, JUDGED, WATCHED), course.steps)
     return context.publish_result(f"Deep Q-learning on {simulator.name} in {course.steps} steps", content)
 
 

@@ -249,17 +249,17 @@ def slope(net: mlp.Mlp, parameters: Floats, seen: Seen, target: Floats, rows: ND
 
 
 def earned(
-    simulator: Simulator, policy: Callable[[Floats], NDArray[np.int32]], seed: int, episodes: int
+    simulator: Simulator, policy: Callable[[Floats], NDArray[np.int32]], seed: int, episodes: int, first: int = 0
 ) -> NDArray[np.float64]:
-    """The undiscounted return of each of some episodes of a policy, which maps features to actions.
+    """The undiscounted return of episodes from number `first` on of a policy, which maps features to actions.
 
     All on one rank: the same on any number of them.
     """
     assert simulator.features is not None
-    inner = first_states(simulator, seed, "deep evaluated", 0, episodes)
+    inner = first_states(simulator, seed, "deep evaluated", first, episodes)
     returns, going = np.zeros(episodes), np.arange(episodes)
     for step in range(1, simulator.time_limit + 1):
-        random = words_of(seed, "deep evaluated steps", step, 0, episodes)[:, going]
+        random = words_of(seed, "deep evaluated steps", step, first, episodes)[:, going]
         reward, terminated = simulator.step(inner, policy(simulator.features(inner)), random)
         returns[going] += reward
         going, inner = going[~terminated], np.ascontiguousarray(inner[:, ~terminated])

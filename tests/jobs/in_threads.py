@@ -88,7 +88,7 @@ def run_on(
         return None
     with h5py.File(made.result) as file:
         digest = file.attrs["result_digest"].decode()
-        result = {key: item[()] for key, item in file["result"].items()}
+        result = {key: item[()] for key, item in file["result"].items() if isinstance(item, h5py.Dataset)}
         return Run(digest, result, {key: item[()] for key, item in file["history"].items()})
 
 
