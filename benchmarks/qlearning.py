@@ -94,14 +94,15 @@ def classic_side(name: str, lanes: int) -> tuple[Callable[[], object], int]:
 
 
 def learner_side(name: str, algorithm: Any, lanes: int) -> tuple[Callable[[], object], int]:
-    from hpcjobs.jobs._qlearning_settings import Settings, learner_of, optimism_of, table_of
+    from hpcjobs.jobs._qlearning_settings import Settings, learner_of, optimism_of
     from hpcjobs.parallel.communicator import SerialCommunicator
     from hpcjobs.rl.learning import play
+    from hpcjobs.rl.named import make
     from hpcjobs.rl.position import begin, restore
 
     settings = Settings(env=name, algorithm=algorithm, environments=lanes, round_steps=STEPS // 4 // lanes)
-    table = table_of(settings)
-    learner, alone = learner_of(settings, table), SerialCommunicator()
+    table = make(settings.env)
+    learner, alone = learner_of(settings, table.time_limit), SerialCommunicator()
     at = restore(begin(table, optimism_of(settings, table), 0, lanes), 0, alone)
 
     def run() -> str:

@@ -26,6 +26,7 @@ from hpcjobs.errors import SettingsError, nearest
 T = typing.TypeVar("T", bound=msgspec.Struct)
 Field = tuple[Any, msgspec.Meta, Any]  # type, description with bounds, default
 OTHERS = "slurm"  # the table of a TOML file that says how to submit the job
+CODE = re.compile(r"\.py(:\w+)?$")  # the end of ./file.py:Name
 SPAN = re.compile(r"(\d{1,18}):(\d{1,18})(?::([1-9]\d{0,17}))?", re.ASCII)
 WORDS = {"true": True, "false": False}  # in the text of a table
 LARGEST_INT = 2**63 - 1  # what fits the int64 of a file
@@ -44,7 +45,7 @@ def setting(
     """What a field is for and what it accepts.
 
     `kind="data"` marks the name of a data set (made absolute when it comes in, unless it is one of `words`), and
-    `kind="table"` what has no flag, but stands in TOML or comes from Python;
+    `kind="table"` what has no flag, but stands in TOML or comes from Python, `kind="code"` what may be ./file.py:Name;
     `extendable` may grow when a run is resumed; `volatile` does not change the result, so it may differ freely;
     `span`: the bounds of a whole number in place of which FIRST:END or FIRST:END:STEP may name several, as a range.
     """
@@ -264,6 +265,8 @@ def _checked(value: Any, base: Path, origin: str, declared: Field) -> Any:
             value = str((base / Path(value).expanduser()).absolute())
         except RuntimeError:
             raise SettingsError(f"{origin} is {value!r}: there is no such user; write ./~ for a name with ~") from None
+    if extra.get("kind") == "code" and isinstance(value, str) and CODE.search(value):
+        value = str((base / value).absolute())
     if value is not None and type(None) in _alternatives(kind):  # bounds are of a number, not of None
         kind = functools.reduce(operator.or_, (one for one in _alternatives(kind) if one is not type(None)))
     try:

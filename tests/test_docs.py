@@ -71,6 +71,7 @@ def test_the_page_of_a_job_lists_every_flag(name: str) -> None:
     assert {flag for flags in listed for flag in flags if flag} == flags
 
 
+Q_LEARNING = ("qlearning-frozenlake.toml", "qlearning-mountaincar.toml")
 EXAMPLES: dict[str, dict[str, Any]] = {
     "kmeans.toml": {"clusters": 10, "restarts": 10, "tolerance": 0.0},
     "choose-clusters.toml": {
@@ -82,7 +83,7 @@ NETWORKS = {"cats-dogs.toml": ((150, 150, 3), 2), "cifar10.toml": ((32, 32, 3), 
 
 def test_every_example_is_named_here_and_in_its_readme() -> None:
     readme = (ROOT / "examples" / "README.md").read_text()
-    named = [*EXAMPLES, *NETWORKS, "cnn-digits.toml", "qlearning-frozenlake.toml"]
+    named = [*EXAMPLES, *NETWORKS, "cnn-digits.toml", *Q_LEARNING]
     assert sorted(path.name for path in (ROOT / "examples").glob("*.toml")) == sorted(named)
     assert all(f"`{name}`" in readme for name in named)
 
@@ -119,8 +120,9 @@ def test_the_examples_of_images_are_accepted_as_they_stand(name: str, tmp_path: 
     assert check(settings).network.gives == (classes if classes > 2 else 1,)  # type: ignore[arg-type]
 
 
-def test_the_q_learning_example_is_accepted_as_it_stands() -> None:
+@pytest.mark.parametrize("name", Q_LEARNING)
+def test_the_q_learning_examples_are_accepted_as_they_stand(name: str) -> None:
     from hpcjobs.jobs.qlearning import Settings, check
     from hpcjobs.settings import build
 
-    check(build(Settings, ROOT / "examples" / "qlearning-frozenlake.toml", {}))  # type: ignore[arg-type]
+    check(build(Settings, ROOT / "examples" / name, {}))  # type: ignore[arg-type]

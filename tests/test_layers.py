@@ -95,7 +95,13 @@ def test_verbs_that_watch_load_no_hdf5_and_no_job(verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["hpcjobs", "hpcjobs.jobs.kmeans", "hpcjobs.api.runs", *(f"hpcjobs.cli.{verb}" for verb in verbs())]
+    "module",
+    [
+        "hpcjobs",
+        "hpcjobs.jobs.kmeans",
+        "hpcjobs.api.runs",
+        *(f"hpcjobs.cli.{verb.replace('-', '_')}" for verb in verbs()),
+    ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
     code = f"import sys, {module}; print(*{{'mpi4py', 'numba', 'cupy'}} & set(sys.modules))"

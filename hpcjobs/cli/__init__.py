@@ -41,14 +41,15 @@ class Parser(argparse.ArgumentParser):
 
 def verbs() -> list[str]:
     """Every verb there is; a leading underscore marks what verbs share."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    names = (module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if not name.startswith("-"))
 
 
 def load(verb: str) -> Any:
     """The module of a verb."""
     if verb not in verbs():
         raise SettingsError(f"hpcjobs: no command {verb!r}; {nearest(verb, verbs())}")
-    return importlib.import_module(f"{__name__}.{verb}")
+    return importlib.import_module(f"{__name__}.{verb.replace('-', '_')}")
 
 
 def dispatch(argv: Sequence[str]) -> int:

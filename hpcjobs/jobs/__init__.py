@@ -79,9 +79,10 @@ def _ours() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
 
 
-def _from_file(path: Path, attribute: str) -> Any:
+def load_file(path: Path) -> ModuleType:
+    """The module of a user's file; SettingsError with its line for one that cannot be loaded."""
     if not path.is_file():
-        raise SettingsError(f"{path}: no such file; a job is named ./file.py:Name")
+        raise SettingsError(f"{path}: no such file; what is in a file is named ./file.py:Name")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -91,6 +92,11 @@ def _from_file(path: Path, attribute: str) -> Any:
     except Exception as error:
         reason = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
         raise SettingsError(f"{path}{_line(error, path)}: cannot be loaded: {reason}") from error
+    return module
+
+
+def _from_file(path: Path, attribute: str) -> Any:
+    module = load_file(path)
     if not attribute:
         return module
     if not hasattr(module, attribute):

@@ -18,16 +18,13 @@ SHOWN = 60  # rows and columns of a map that a terminal has room for
 MOST_CELLS = 4096  # of a map as an image
 
 
-def logged(
-    learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position, seconds: float
-) -> dict[str, float]:
+def logged(learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position) -> dict[str, float]:
     """The row of the history: what the greedy policy would earn, exactly, and how far its values are off."""
     return {
         "return": earned(table, greedy_policy(at.q)),
         "environment_steps": at.rounds * learner.steps_of_round,
         "epsilon": learner.exploring(at.rounds - 1),
         "error": _error(best, states, at.q),
-        "seconds": seconds,
     }
 
 
@@ -36,7 +33,7 @@ def _error(best: Optimum, states: NDArray[np.bool_], q: NDArray[np.float64]) -> 
 
 
 def finish(
-    learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position
+    learner: Learner, table: Table, best: Optimum, states: NDArray[np.bool_], at: Position, steps: int
 ) -> dict[str, Variable]:
     """The `/result` data sets. `counts` is solved to the end, without bonus; states without an action are worth 0."""
     q = at.q.copy()
@@ -62,7 +59,7 @@ def finish(
         "/result/gap": Variable((), np.array(best.earned - found), "what the policy lacks to the optimal one"),
         "/result/error": Variable((), np.array(_error(best, states, q)), "largest difference of q and optimal q"),
         "/result/coverage": Variable((), np.array(visited.mean()), "share of state-action pairs that were tried"),
-        "/result/steps": Variable((), np.array(at.rounds * learner.steps_of_round), "environment steps"),
+        "/result/steps": Variable((), np.array(steps), "environment steps"),
         "/result/time_limit": Variable((), np.array(table.time_limit), "steps after which an episode is cut off"),
         "/result/environment": Variable((), text(table.digest()), "SHA-256 of the environment's table"),
     }
@@ -72,7 +69,12 @@ def finish(
 
 
 def described(result: Mapping[str, Any]) -> dict[str, str]:
-    """Return, gap, coverage, and the policy of a grid world as arrows."""
+    """Return, gap where the optimum is known, coverage, and the policy of a grid world as arrows."""
+    if "optimal_return" not in result:
+        return {
+            "return": f"{result['return']:.6g} +- {result['return_error']:.2g} within {result['time_limit']} steps",
+            "steps": f"{result['steps']}",
+        }
     told = {
         "return": f"{result['return']:.6g} within {result['time_limit']} steps",
         "optimum": f"{result['optimal_return']:.6g} by the greedy policy of the exact values; gap {result['gap']:.3g}",

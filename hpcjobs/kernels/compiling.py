@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from hpcjobs.kernels import 0, 1, 2, 3, 6, NEAREST, None, The, and, are, as, astype, augment, bounds, change, channels, colour, compile_augment, convolution, def, dtype, else, float32, for, generic, have, if, images, int, int64, kernels, kmeans, many, np, one, ones, out, philox, pooling, quality, raw, read, rows, so, standardise, tabular, taken, that, uint8, update, warp, zeros
+from hpcjobs.kernels import augment, bounds, convolution, kmeans, philox, pooling, quality, rows, tabular, update
+
+
+def compile_augment(raw: np.dtype[np.generic], channels: int) -> None:
+    """The kernels that change images, for images that are read as `raw` and have so many channels."""
+    taken = raw if raw == np.uint8 else np.dtype(np.float32)
+    one, out = np.ones(channels, dtype=np.float32), np.zeros((1, 2, 2, channels), dtype=np.float32)
+    augment.warp(out.astype(taken), np.zeros((1, 6), dtype=np.int64), augment.NEAREST, 0.0, one, one, out)
+    augment.colour(out, np.ones((1, 3), dtype=np.float32), 0.0, 1.0, one, one)
+    augment.standardise(out)
 
 
 def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:

@@ -50,7 +50,7 @@ def prepare(name: str, job: Any, values: dict[str, Any], place: Place, *, keep_c
     """
     out = place.out
     if out is None or not os.path.lexists(out) or making.is_blank(out):
-        own = code.sources(name) if keep_code else {}
+        own = code.all_sources(name, values) if keep_code else {}
         folder = making.create(out, name, values, name=place.name, tags=place.tags, share=place.share)
         _keep(folder, own)
         return folder
@@ -78,7 +78,7 @@ def keep_own_code(folder: RunFolder) -> None:
     """Copy the user's own code into a run that has no copy yet, such as one that `hpcjobs run` made."""
     wish = folder.read_settings()
     if not wish["code"]:
-        _keep(folder, code.sources(wish["job"]))
+        _keep(folder, code.all_sources(wish["job"], wish["settings"]))
 
 
 def _keep(folder: RunFolder, own: code.Sources) -> None:

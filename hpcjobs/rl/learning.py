@@ -55,7 +55,7 @@ def play(learner: Learner, table: Table, at: Position, communicator: Communicato
             learner.memory, learner.step_size, at.counts, at.visits,
         )  # fmt: skip
     else:
-        tabular.greedy(at.q, _tie_words(learner, at), at.policy)
+        tabular.greedy(at.q, tie_words(learner, at), at.policy)
         at.fresh[...] = 0
         tabular.rollout(
             at.state, at.elapsed, key, step, learner.round_steps, np.uint64(at.own.start), explore, at.policy,
@@ -79,7 +79,7 @@ def learn(learner: Learner, table: Table, at: Position) -> None:
         tabular.sweep(at.values, at.counts, table.world, learner.gamma, learner.bonus, at.q)
 
 
-def _tie_words(learner: Learner, at: Position) -> tabular.Words:
+def tie_words(learner: Learner, at: Position) -> tabular.Words:
     """A random word for each state (states,), to choose among actions that look equally good."""
     words = np.empty((1, 4, len(at.q)), dtype=np.uint32)
     blocks(words, short_key(learner.seed, "q-learning ties"), np.uint64(at.rounds), np.uint64(0))

@@ -12,6 +12,11 @@ VERSION = re.compile(r"-v\d+$")
 CONTINUOUS = ("Acrobot", "CartPole", "MountainCar")
 
 
+def short(name: str) -> str:
+    """The name here of an environment of Gymnasium: without its version."""
+    return VERSION.sub("", name)
+
+
 @dataclass(frozen=True)
 class Options:
     """What was asked of an environment; None where nothing was."""
@@ -36,15 +41,18 @@ def make(
     time_limit: int = 0,
 ) -> Table:
     """The table of a built-in environment, by its name here or at Gymnasium; SettingsError for any other."""
-    short = VERSION.sub("", name)
-    if short in CONTINUOUS:
+    found = short(name)
+    if found in CONTINUOUS:
         raise SettingsError(
-            f"--env {name}: its observations are continuous, and tables need finitely many states; "
-            f"expected one of {', '.join(BUILDERS)}"
+            f"--env {name}: its observations are continuous, and tables need finitely many states; cut each of its "
+            f"numbers into cells with --bins, or take one of {', '.join(BUILDERS)}"
         )
-    if short not in BUILDERS:
-        raise SettingsError(f"--env {name}: no such environment; {nearest(short, (*BUILDERS, *CONTINUOUS))}")
-    return BUILDERS[short](short, Options(map_text, slippery, success_rate, time_limit))
+    if found not in BUILDERS:
+        raise SettingsError(
+            f"--env {name}: no such environment; {nearest(found, (*BUILDERS, *CONTINUOUS))}; your own is named "
+            "./file.py:Name, one of Gymnasium that is not built in module:Name"
+        )
+    return BUILDERS[found](found, Options(map_text, slippery, success_rate, time_limit))
 
 
 def _lake(name: str, options: Options) -> Table:

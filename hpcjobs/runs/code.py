@@ -4,8 +4,9 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hpcjobs.data.publish import publish_bytes
 from hpcjobs.errors import SettingsError
@@ -45,6 +46,23 @@ def sources(job: str) -> Sources:
         return _read(job, folder.parent, _files(folder, frozenset()))
     origin = Path(spec.origin or "")
     return _read(job, origin.parent, [origin])
+
+
+def all_sources(job: str, values: Mapping[str, Any]) -> Sources:
+    """Those of a job and of every setting that names a file of Python, such as an environment of one's own."""
+    found = sources(job)
+    for value in values.values():
+        if isinstance(value, str) and split(value)[0] is not None:
+            for name, content in sources(value).items():
+                if found.setdefault(name, content) != content:
+                    raise SettingsError(f"{job} and {value}: two files of one name cannot both go into the run")
+    return found
+
+
+def copied(named: Path, folder: Path | None) -> Path:
+    """The copy of a user's file in the `code` folder of a run if there is one, else the file itself."""
+    copy = None if folder is None else folder / named.name
+    return copy if copy is not None and copy.is_file() else named
 
 
 def digest(files: Sources) -> str:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -63,6 +64,11 @@ class Context:
         self._every_steps = 0
         self._every_s = 0.0
         self._saved_at = self._lived_at = time.monotonic()
+
+    @property
+    def code(self) -> Path:
+        """Where the copy of the user's own code lies, if there is one. Not collective."""
+        return self._folder.code
 
     def resume(self, every_steps: int, every_s: float, *, same_numerics: bool = False) -> tuple[int, checkpoint.State]:
         """Steps done and state of the newest whole checkpoint, (0, {}) if there is none.

@@ -1,5 +1,6 @@
 """Runs on ranks that are threads of this process: the job, its context and its files, and no other process."""
 
+import json
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from clustering.threads_comm import on_ranks
 from numpy.typing import NDArray
 
-from hpcjobs.jobs import cnn, kmeans
+from hpcjobs.jobs import kmeans
 from hpcjobs.parallel.communicator import Communicator
 from hpcjobs.runs.context import Context, Stopped
 from hpcjobs.runs.folder import RunFolder
@@ -49,27 +50,21 @@ class Run:
     history: dict[str, NDArray[Any]]
 
 
-JOBS: dict[str, Any] = {"cnn": cnn, "kmeans": kmeans}
-
-
 def kmeans_on(folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object) -> Run | None:
-    """Start or continue the run `folder`/`name`; None when it was stopped. `memory="2KB"`: --memory 2KB."""
-    return run_on("kmeans", folder, ranks, name=name, stop_after=stop_after, **flags)
+    """Start or continue the k-means run `folder`/`name`; None when it was stopped. `memory="2KB"`: --memory 2KB."""
+    return run_on(kmeans, folder, ranks, name=name, stop_after=stop_after, **flags)
 
 
 def run_on(
-    job: str, folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object
+    job: Any, folder: Path, ranks: int = 1, *, name: str = "run", stop_after: int = -1, **flags: object
 ) -> Run | None:
-    """`kmeans_on` for any of JOBS."""
+    """The same of a job of ours, given as its module."""
     made = RunFolder(folder / name)
     made.checkpoints.mkdir(parents=True, exist_ok=True)
-    settings = build(JOBS[job].Settings, None, flags)
-    wish = {
-        "name": name,
-        "job": job,
-        "settings": msgspec.json.decode(msgspec.json.encode(settings)),
-        "run_uuid": str(folder),
-    }
+    settings = build(job.Settings, None, flags)
+    values, called = msgspec.to_builtins(settings), job.__name__.rpartition(".")[2]
+    wish = {"name": name, "job": called, "settings": values, "run_uuid": str(folder)}
+    made.settings.write_text(json.dumps({key: item for key, item in wish.items() if key != "name"}))
     attempts = [
         {"id": "1", "ranks": ranks, "nodes": 1, "started": "", "first_step": 0, "last_step": 0, "reason": "",
          "ended": "", "job_id": "", "restarts": 0, "cluster": ""}
@@ -82,9 +77,9 @@ def run_on(
         ]
         stop = cast(Stop, StopAfter(stop_after if communicator.rank == 0 else -1))
         lease = cast(Lease, Unleased())
-        context = Context(wish, JOBS[job].Settings, made, communicator, lease, stop, census, attempts)
+        context = Context(wish, job.Settings, made, communicator, lease, stop, census, attempts)
         try:
-            JOBS[job].run(settings, context)
+            job.run(settings, context)
         except Stopped:
             return False
         return True

@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(folder: Path, ranks: int, name: str, stop_after: int = -1, **more: Any) -> Run | None:
     flags = FLAGS | {"data": f"{folder}/train.h5:/x", "validation": f"{folder}/test.h5:/x"} | more
-    return run_on("cnn", folder, ranks, name=name, stop_after=stop_after, **flags)
+    return run_on(cnn, folder, ranks, name=name, stop_after=stop_after, **flags)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from jobs.in_threads import Run, run_on
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
+from hpcjobs.jobs import cnn
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.nn.measures import BINS
 from hpcjobs.report.kinds import Curve, Images, Material
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Run:
     found = run_on(
-        "cnn", folder, 3, data=f"{folder}/train.h5:/data/x", validation=f"{folder}/test.h5:/data/x", network="lenet",
+        cnn, folder, 3, data=f"{folder}/train.h5:/data/x", validation=f"{folder}/test.h5:/data/x", network="lenet",
         epochs=1, batch_size=16, shards=2,
     )  # fmt: skip
     assert found is not None

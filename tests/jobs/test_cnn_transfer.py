@@ -11,6 +11,7 @@ from jobs.networks import model_of
 from sklearn.metrics import adjusted_rand_score
 
 from hpcjobs.errors import UserError
+from hpcjobs.jobs import cnn
 from hpcjobs.jobs._cnn_predict import MODEL
 from hpcjobs.jobs._predict import Settings as Prediction
 from hpcjobs.jobs._predict import check, predict_file
@@ -45,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, classes: int, name: str, ranks: int = 1, **flags: Any) -> Run:
-    found = run_on("cnn", folder, ranks, name=name, **(FLAGS | {"data": f"{folder}/places{classes}.h5"} | flags))
+    found = run_on(cnn, folder, ranks, name=name, **(FLAGS | {"data": f"{folder}/places{classes}.h5"} | flags))
     assert found is not None
     return found
 
@@ -78,12 +79,12 @@ def test_a_run_does_not_go_on_from_another_beginning(folder: Path) -> None:
     beginning, other = folder / "mine.safetensors", model_of(lenet(1), (8, 8, 1), "binary")
     beginning.write_bytes((folder / "model.safetensors").read_bytes())
     flags = FLAGS | {"data": f"{folder}/places2.h5", "init_from": str(beginning)}
-    assert run_on("cnn", folder, name="changed", stop_after=2, **flags) is None
+    assert run_on(cnn, folder, name="changed", stop_after=2, **flags) is None
     with h5py.File(next((folder / "changed" / "checkpoints").glob("*.h5"))) as file:
         assert file["provenance/inputs/name"][-1].decode().strip() == f"{beginning}:/network"
     beginning.write_bytes(EXPORTS[".safetensors"](other))
     with pytest.raises(UserError, match=r"mine\.safetensors:/network has changed since this run began"):
-        run_on("cnn", folder, name="changed", **flags)
+        run_on(cnn, folder, name="changed", **flags)
 
 
 def test_a_network_begun_with_starts_where_the_other_ended(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A Q-learning run, as its user finds it: the same on any ranks and after a stop, with the optimum beside it."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from command import hpcjobs, story
 from numpy.typing import NDArray
 
 from hpcjobs.cli.show import described
-from hpcjobs.errors import SettingsError
+from hpcjobs.errors import DataError, SettingsError
 from hpcjobs.jobs import qlearning
 from hpcjobs.jobs.qlearning import Settings
+from hpcjobs.parallel.communicator import SerialCommunicator
 from hpcjobs.report.kinds import Material
+from hpcjobs.runs.model import read_model
 from hpcjobs.settings import build
 
 RUN = ("run", "qlearning", "--env", "FrozenLake", "--environments", 10, "--round-steps", 160)
@@ -71,6 +74,35 @@ def test_show_draws_the_policy(folder: Path) -> None:
     assert told["policy"].replace("\n", "")[0] == "←"
     assert [told["policy"].replace("\n", "")[cell] for cell in (5, 7, 11, 12, 15)] == list("HHHHG")
     assert told["optimum"].startswith("0.740165 ")
+
+
+def test_the_policy_can_be_played_from_its_folder_or_from_its_result_alone(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "one" / "result.h5", tmp_path / "alone.h5")
+    found = [
+        qlearning.evaluate(read_model(path, qlearning.MODEL), qlearning.Evaluation(episodes=400), SerialCommunicator())
+        for path in (folder / "one" / "result.h5", tmp_path / "alone.h5")
+    ]
+    assert found[0].told == found[1].told
+    told = found[0].told
+    assert abs(told["return"] - told["return_in_result"]) < 4 * told["standard_error"]
+    assert told["return_in_result"] == arrays(folder, "one")["return"]
+    assert found[0].variables["/traj/episode_return"].shape == (400,)
+
+
+def test_code_that_a_result_names_is_not_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(folder / "one" / "result.h5", tmp_path / "alone.h5")
+    model = read_model(tmp_path / "alone.h5", qlearning.MODEL)
+    settings = {"settings": {"env": "/theirs.py:Name"}}
+    monkeypatch.setattr("hpcjobs.jobs._qlearning_evaluate.tell", lambda _: settings)
+    with pytest.raises(SettingsError, match="is not built in; name the folder of the run"):
+        qlearning.evaluate(model, qlearning.Evaluation(), SerialCommunicator())
+
+
+def test_the_policy_of_another_environment_is_refused(folder: Path) -> None:
+    model = read_model(folder / "one" / "result.h5", qlearning.MODEL)
+    model.arrays["environment"] = np.array(b"another")
+    with pytest.raises(DataError, match="--env FrozenLake: the environment is another one now"):
+        qlearning.evaluate(model, qlearning.Evaluation(), SerialCommunicator())
 
 
 def test_the_page_shows_curves_and_maps(folder: Path) -> None:

@@ -1,14 +1,11 @@
 """Episodes that are played: right by the table, by the exact return, and one by one the same whatever their number."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from hpcjobs.errors import DataError
-from hpcjobs.jobs._qlearning_evaluate import evaluate
-from hpcjobs.jobs._qlearning_settings import Settings
-from hpcjobs.rl.episodes import TERMINATED, TRUNCATED, record
+from hpcjobs.jobs._qlearning_evaluate import measures, trajectories
+from hpcjobs.rl.classic import make as classic
+from hpcjobs.rl.episodes import TERMINATED, TRUNCATED, record, record_played
 from hpcjobs.rl.named import make
 from hpcjobs.rl.planning import optimum
 
@@ -49,21 +46,23 @@ def test_an_episode_does_not_depend_on_how_many_there_are() -> None:
 
 
 def test_evaluation_tells_numbers_and_trajectories() -> None:
-    settings, table = Settings(env="CliffWalking"), make("CliffWalking")
-    best = optimum(table, 0.99)
-    result: dict[str, Any] = {
-        "policy": best.policy,
-        "return": np.array(best.earned),
-        "environment": np.array(table.digest().encode()),
-    }
-    told, written = evaluate(settings, result, 7, 0)
-    assert told == {
-        "return": -13.0, "standard_error": 0.0, "exact_return": -13.0, "length": 13.0, "terminated": 1.0,
+    played = record(make("CliffWalking"), optimum(make("CliffWalking"), 0.99).policy, 0, 7)
+    assert measures(played) == {
+        "episodes": 7, "return": -13.0, "standard_error": 0.0, "least_return": -13.0, "length": 13.0, "terminated": 1.0,
         "truncated": 0.0,
     }  # fmt: skip
+    written = trajectories(played)
     assert written["/traj/t"].shape == (91,)
     assert np.asarray(written["/traj/episode_ptr"].values).tolist() == list(range(0, 92, 13))
     assert np.asarray(written["/traj/final_obs"].values).tolist() == [47] * 7
-    result["environment"] = np.array(b"another")
-    with pytest.raises(DataError, match="--env CliffWalking"):
-        evaluate(settings, result, 7, 0)
+
+
+def test_episodes_of_numbers_hold_every_observation_and_the_last_apart() -> None:
+    car = classic("MountainCar", time_limit=9)
+    assert car.features is not None
+    played = record_played(car, car.features, lambda seen: (seen[:, 1] > 0) * np.int32(2), 0, 5)
+    assert played.observation.shape == (45, 2)
+    assert played.final.shape == (5, 2)
+    assert (played.flags.reshape(5, 9) == [[0] * 8 + [TRUNCATED]]).all()
+    few = record_played(car, car.features, lambda seen: (seen[:, 1] > 0) * np.int32(2), 0, 2)
+    np.testing.assert_array_equal(few.observation, played.observation[:18])

@@ -7,9 +7,10 @@ import pytest
 from clustering.threads_comm import on_ranks
 from numpy.typing import NDArray
 
-from hpcjobs.jobs._qlearning_settings import Settings, learner_of, optimism_of, table_of
+from hpcjobs.jobs._qlearning_settings import Settings, learner_of, optimism_of
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.rl.learning import play
+from hpcjobs.rl.named import make
 from hpcjobs.rl.planning import earned, greedy_policy, live, optimum, solve
 from hpcjobs.rl.position import Position, begin, restore
 
@@ -21,8 +22,8 @@ def learn(
     settings: Settings, communicator: Communicator, rounds: int, state: State | None = None, done: int = 0
 ) -> tuple[State, list[float]]:
     """Play from a state until so many rounds are done; what a checkpoint would hold, and the curve."""
-    table = table_of(settings)
-    learner = learner_of(settings, table)
+    table = make(settings.env)
+    learner = learner_of(settings, table.time_limit)
     state = state or begin(table, optimism_of(settings, table), settings.seed, settings.environments)
     at = restore(state, done, None if settings.algorithm == "online" else communicator)
     curve = []
@@ -73,8 +74,8 @@ def test_other_seeds_learn_otherwise(algorithm: Any) -> None:
 
 def learned(settings: Settings) -> tuple[Position, float, float, float]:
     """A run to its end: position, return and optimal return of the policy, and the error of the values."""
-    table = table_of(settings)
-    learner, best = learner_of(settings, table), optimum(table, settings.gamma)
+    table = make(settings.env)
+    learner, best = learner_of(settings, table.time_limit), optimum(table, settings.gamma)
     state = begin(table, optimism_of(settings, table), settings.seed, settings.environments)
     at, alone = restore(state, 0, SerialCommunicator()), SerialCommunicator()
     while at.rounds * learner.steps_of_round < settings.steps:
