@@ -93,7 +93,7 @@ def test_code_that_a_result_names_is_not_run(folder: Path, tmp_path: Path, monke
     shutil.copy(folder / "one" / "result.h5", tmp_path / "alone.h5")
     model = read_model(tmp_path / "alone.h5", qlearning.MODEL)
     settings = {"settings": {"env": "/theirs.py:Name"}}
-    monkeypatch.setattr("hpcjobs.jobs._qlearning_evaluate.tell", lambda _: settings)
+    monkeypatch.setattr("hpcjobs.jobs._qlearning_env.tell", lambda _: settings)
     with pytest.raises(SettingsError, match="is not built in; name the folder of the run"):
         qlearning.evaluate(model, qlearning.Evaluation(), SerialCommunicator())
 
