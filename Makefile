@@ -1,5 +1,6 @@
 # make demo: a first run, shown. make test: every test that needs no root. make test-slurm: those on a real Slurm.
-# make test-docker: the images. make accept: the long runs. make bench: the speed claims.
+# make test-docker: the images. make test-peers: those beside PyTorch, which is large. make accept: the long runs.
+# make bench: the speed claims.
 # Needs Python >= 3.11 and nothing else: no MPI, no compiler, no root.
 
 SHELL := /bin/bash
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # A CPU forced to an old BLAS kernel, or to many threads, is not what users have.
 CLEAN := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test test-slurm slurm-scripts slurm-service slurm-accounts test-docker accept bench clean
+.PHONY: demo test test-slurm slurm-scripts slurm-service slurm-accounts test-docker test-peers accept bench clean
 
 # Half of the tests' time is waiting for other processes.
 WORKERS ?= 3
@@ -46,6 +47,10 @@ slurm-scripts slurm-service slurm-accounts:
 test-docker: .venv/test
 	@{ apt-get -q update && apt-get -q install -y --no-install-recommends debootstrap; } >/dev/null
 	HPCJOBS_TEST_DOCKER=1 $(CLEAN) $(BIN)/python -m pytest tests/docker
+
+test-peers: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	$(CLEAN) $(BIN)/python -m pytest tests/nn/test_against_torch.py
 
 accept: .venv/test
 	@mkdir -p accept/logs

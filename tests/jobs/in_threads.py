@@ -62,7 +62,7 @@ def run_on(
     made = RunFolder(folder / name)
     made.checkpoints.mkdir(parents=True, exist_ok=True)
     settings = build(job.Settings, None, flags)
-    values, called = msgspec.to_builtins(settings), job.__name__.rpartition(".")[2]
+    values, called = msgspec.json.decode(msgspec.json.encode(settings)), job.__name__.rpartition(".")[2]
     wish = {"name": name, "job": called, "settings": values, "run_uuid": str(folder)}
     made.settings.write_text(json.dumps({key: item for key, item in wish.items() if key != "name"}))
     attempts = [

@@ -47,8 +47,7 @@ def reassign(  # type: ignore[no-untyped-def]
     tile = make_tile(clusters, features)
     most = max(1, min(rows, max(CHUNK, CHUNK_OF_CLUSTER * clusters)))
     active, order = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
-    starts = np.empty(clusters + 1, dtype=np.int64)
-    every = np.arange(clusters).astype(np.int32)
+    starts = np.zeros(clusters + 1, dtype=np.int64)
     numbers, small = np.empty(clusters, dtype=np.int32), np.empty((clusters, features), dtype=np.float32)
     half_norms = np.empty(clusters, dtype=np.float32)
     compared = 0
@@ -59,19 +58,14 @@ def reassign(  # type: ignore[no-untyped-def]
         if not dense:
             by_label(active[:count], labels, starts, order)
             dense = work(apart, starts, order, upper) > FEW * (end - begin) * clusters
-        if dense:
-            compared += (end - begin) * clusters
-            for at in range(begin, end, TILE):
-                some = np.arange(at, min(at + TILE, end))
-                settled = nearest(points, some, shift, centres, every, ready.small, ready.half_norms, ready, tile)
-                renew(some, ready, features, unit, ratio, settled, LONGEST, labels, upper, lower, tile)
-                move(points, weights, some, shift, scale, low_scale, mass_scale, labels, sums, masses, tile)
-            continue
+        if dense:  # one group of all rows
+            order[: end - begin] = np.arange(begin, end)
+            starts[1:] = end - begin
         for label in range(clusters):
             for at in range(starts[label], starts[label + 1], TILE):
                 some = order[at : min(at + TILE, starts[label + 1])]
-                radius = farthest(some, upper)
-                within, outside = gather(apart[label], 2.1 * radius, ready, numbers, small, half_norms)
+                radius = np.inf if dense else 2.1 * farthest(some, upper)
+                within, outside = gather(apart[label], radius, ready, numbers, small, half_norms)
                 compared += within * len(some)
                 settled = nearest(
                     points, some, shift, centres, numbers[:within], small[:within], half_norms[:within], ready, tile
