@@ -1,7 +1,6 @@
-"""Lloyd's iterations and k-means++ on one core: hpcjobs and scikit-learn, same data, same start, same
-iterations.
+"""Lloyd's iterations, whole fits and k-means++ on one core: hpcjobs and scikit-learn, same data, same start.
 
-    python benchmarks/kmeans.py [--turns 5] [--iterations 20] [--starts] [--quick]
+    python -m benchmarks kmeans [--turns 5] [--iterations 20] [--fits] [--starts] [--quick]
 
 Ours does more: labels are certified, sums are exact. The claim is that this costs nothing.
 """
@@ -25,21 +24,24 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from hpcjobs.clustering import kmeans
+from hpcjobs.clustering.assignment import Assignment
 from hpcjobs.clustering.start import kmeans_plus_plus
 from hpcjobs.clustering.table import Table, survey
 from hpcjobs.kernels.compiling import compile_for
 from hpcjobs.parallel.communicator import SerialCommunicator
 from hpcjobs.parallel.randomness import Stream
 
-SHAPES = ((1_000_000, 32, 64), (400_000, 128, 256))
+SHAPES = ((1_000_000, 32, 64), (400_000, 128, 256), (200_000, 64, 1000), (1_000_000, 8, 16))
+FITS = ((500_000, 16, 50), (500_000, 64, 50), (500_000, 256, 50), (500_000, 16, 1000), (500_000, 64, 1000))
+MOST = 300  # iterations of a fit
 Points = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 
-def blobs(rows: int, features: int, clusters: int) -> Points:
+def blobs(rows: int, features: int, clusters: int, apart: float = 1.0) -> Points:
     """Overlapping Gaussian blobs, so that neither side converges early."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(clusters, features)).astype(np.float32)
+    centres = rng.normal(scale=apart, size=(clusters, features)).astype(np.float32)
     points = rng.normal(scale=1.0, size=(rows, features)).astype(np.float32)
     points += centres[rng.integers(clusters, size=rows)]
     return points
@@ -54,15 +56,20 @@ def ours(points: Points, start: Floats, iterations: int) -> Floats:
     table = table_of(points)
     low, high = points.min(axis=0).astype(float), points.max(axis=0).astype(float)
     ground = survey(table, low, high, None)
-    labels = np.empty(len(points), dtype=np.int32)
+    rows = Assignment(len(points))
     centres = start
     for _ in range(iterations):
-        totals = kmeans.assign(table, ground.grid, centres, labels)
+        totals = rows.update(table, ground.grid, centres)
         kmeans.estimate_inertia(ground, totals, centres)
-        kmeans.refill(table, ground.grid, centres, labels, totals)
-        centres = kmeans.move(ground.grid, totals, centres)
-    kmeans.assign(table, ground.grid, centres, labels)
-    kmeans.inertia(table, centres, labels)
+        if kmeans.any_empty(totals):
+            kmeans.refill(table, ground.grid, centres, rows.labels, totals)
+            rows.forget()
+        moved = kmeans.move(ground.grid, totals, centres)
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    rows.update(table, ground.grid, centres)
+    kmeans.inertia(table, centres, rows.labels)
     return centres
 
 
@@ -100,6 +107,28 @@ def compare(rows: int, features: int, clusters: int, iterations: int, turns: int
     print(f"  ratio theirs/ours {seconds['theirs'] / seconds['ours']:.2f}")
 
 
+def compare_fits(rows: int, features: int, clusters: int, turns: int) -> None:
+    """Whole fits from the same start until no label changes; the data are blobs that touch each other."""
+    points = blobs(rows, features, clusters, apart=2.0)
+    start = points[np.random.default_rng(2).choice(rows, clusters, replace=False)].astype(np.float64)
+
+    def sklearn(algorithm: str) -> NDArray[np.floating]:
+        model = KMeans(clusters, algorithm=algorithm, init=start.astype(np.float32), n_init=1, max_iter=MOST, tol=0)
+        return np.asarray(model.fit(points).cluster_centers_)
+
+    sides = {
+        "ours": lambda: ours(points, start, MOST),
+        "lloyd": lambda: sklearn("lloyd"),
+        "elkan": lambda: sklearn("elkan"),
+    }
+    seconds = take_turns(sides, turns)
+    print(f"\nWhole fits, {rows} x {features} float32, {clusters} clusters")
+    for name, side in sides.items():
+        print(f"  {name:7} {seconds[name]:7.3f} s  inertia {quality(points, side()):.9g}")
+    print(f"  ratios lloyd/ours {seconds['lloyd'] / seconds['ours']:.2f}, elkan/ours", end=" ")
+    print(f"{seconds['elkan'] / seconds['ours']:.2f}", flush=True)
+
+
 def compare_starts(rows: int, features: int, clusters: int, turns: int) -> None:
     """Greedy k-means++ with the same number of trials; the draws differ."""
     points = blobs(rows, features, clusters)
@@ -127,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="hpcjobs and scikit-learn on one core")
     parser.add_argument("--turns", type=int, default=5, help="timed turns; the median is printed")
     parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--fits", action="store_true", help="also time fits until no label changes (minutes)")
     parser.add_argument("--starts", action="store_true", help="also time k-means++ (minutes)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows: does it run?")
     options = parser.parse_args()
@@ -142,6 +172,8 @@ def main() -> None:
             compare(rows, features, clusters, options.iterations, options.turns, peak)
             if options.starts:
                 compare_starts(rows, features, clusters, options.turns)
+        for rows, features, clusters in FITS if options.fits else ():
+            compare_fits(rows // 10 if options.quick else rows, features, clusters, options.turns)
 
 
 if __name__ == "__main__":
