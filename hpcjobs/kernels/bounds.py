@@ -37,7 +37,8 @@ def reassign(
     lower: Singles,
     sums: Integers,
     masses: Integers,
-    share: float,
+    bounded: bool,
+    keep: bool,
 ) -> int:
     """Label every row by its nearest centre again, after the centres have moved, and correct the sums of clusters.
 
@@ -45,8 +46,8 @@ def reassign(
     moved (clusters,): at least how far each centre has moved since the labels and bounds were right; apart (clusters,
     clusters): what `between` says of the centres. Distances are multiplied by `unit`, a power of two. Written: labels
     (rows,), each of some cluster before; upper (rows,), at least the distance of each row to its centre; lower (rows,),
-    at most that to any other. Returns how many of the rows * clusters distances were worked out; `share` is that share
-    of the last time, from which a twin may guess what pays.
+    at most that to any other. `bounded`: they were right before, and may be used; else `apart` may be of no centres.
+    `keep`: leave them right. Returns how many of the rows * clusters distances were worked out.
     """
     squared = np.stack([squares(points, centre) for centre in centres])  # (clusters, rows)
     before = labels.copy()

@@ -29,23 +29,9 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
     apart = np.zeros((2, 2), dtype=np.float32)
     bounds.between(np.eye(2), 1.0, apart)
     bounds.reassign(
-        points,
-        np.zeros(0),
-        np.eye(2),
-        one,
-        apart,
-        1.0,
-        one,
-        one,
-        1.0,
-        1.0,
-        labels,
-        bound,
-        bound.copy(),
-        sums,
-        masses,
-        1.0,
-    )
+        points, np.zeros(0), np.eye(2), one, apart, 1.0, one, one, 1.0, 1.0,
+        labels, bound, bound.copy(), sums, masses, True, True,
+    )  # fmt: skip
     kmeans.squared_distances(points, np.eye(2), labels, one.copy())
     for some in (points, np.eye(2)):  # rows, and the candidates of k-means||
         kmeans.narrow(some, one, one.copy())

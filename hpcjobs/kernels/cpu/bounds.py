@@ -21,7 +21,6 @@ CHUNK = 2**16
 CHUNK_OF_CLUSTER = 512
 LONGEST = 1e30  # the largest bound that is kept
 FEW = 0.4  # of all distances: more are not worth the gathering
-TIGHTEN = 0.8  # of all distances: where more were needed last time, no row is looked at before its bounds are
 
 
 @njit(cache=True, error_model="numpy")
@@ -37,13 +36,12 @@ def between(centres, unit, apart):  # type: ignore[no-untyped-def]
 @njit(cache=True, error_model="numpy")
 def reassign(  # type: ignore[no-untyped-def]
     points, weights, centres, moved, apart, unit, shift, scale, low_scale, mass_scale,
-    labels, upper, lower, sums, masses, share,
+    labels, upper, lower, sums, masses, bounded, keep,
 ):  # fmt: skip
     rows, features = points.shape
     clusters = len(centres)
     ready = make_filter(centres, shift, reach_of(weights, scale, low_scale, mass_scale))
     gap = next_centre(apart)
-    ratio = (unit / ready.unit) * (unit / ready.unit)
     tile = make_tile(clusters, features)
     most = max(1, min(rows, max(CHUNK, CHUNK_OF_CLUSTER * clusters)))
     active, order = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
@@ -53,24 +51,30 @@ def reassign(  # type: ignore[no-untyped-def]
     compared = 0
     for begin in range(0, rows, most):
         end = min(rows, begin + most)
-        count = unsettled(points, centres, moved, gap, unit, labels, upper, lower, begin, end, share < TIGHTEN, active)
-        dense = share > FEW and count > FEW * (end - begin)
-        if not dense:
+        dense = True
+        if bounded:
+            count = unsettled(points, centres, moved, gap, unit, labels, upper, lower, begin, end, active)
             by_label(active[:count], labels, starts, order)
             dense = work(apart, starts, order, upper) > FEW * (end - begin) * clusters
-        if dense:  # one group of all rows
+        elif keep:
+            upper[begin:end], lower[begin:end] = np.inf, 0.0
+        if dense:  # one group of all rows, and all centres
             order[: end - begin] = np.arange(begin, end)
             starts[1:] = end - begin
+            numbers[:], small[:], half_norms[:] = np.arange(clusters), ready.small, ready.half_norms
+        within, outside = clusters, LONGEST
         for label in range(clusters):
             for at in range(starts[label], starts[label + 1], TILE):
                 some = order[at : min(at + TILE, starts[label + 1])]
-                radius = np.inf if dense else 2.1 * farthest(some, upper)
-                within, outside = gather(apart[label], radius, ready, numbers, small, half_norms)
+                if not dense:
+                    radius = 2.1 * farthest(some, upper)
+                    within, outside = gather(apart[label], radius, ready, numbers, small, half_norms)
                 compared += within * len(some)
-                settled = nearest(
+                nearest(
                     points, some, shift, centres, numbers[:within], small[:within], half_norms[:within], ready, tile
                 )
-                renew(some, ready, features, unit, ratio, settled, outside, labels, upper, lower, tile)
+                if keep:
+                    renew(some, ready, features, unit, outside, labels, upper, lower, tile)
                 move(points, weights, some, shift, scale, low_scale, mass_scale, labels, sums, masses, tile)
     return compared
 
@@ -97,7 +101,7 @@ def next_centre(apart):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def unsettled(  # type: ignore[no-untyped-def]
-    points, centres, moved, gap, unit, labels, upper, lower, begin, end, tighten, active
+    points, centres, moved, gap, unit, labels, upper, lower, begin, end, active
 ):
     """Rows whose label may change, into `active`; bounds become those for the new centres. Returns how many rows."""
     above, tiny = rounding(points.shape[1], unit)
@@ -107,7 +111,7 @@ def unsettled(  # type: ignore[no-untyped-def]
         label = labels[p]
         far = np.float64(upper[p]) + moved[label]
         others = np.float64(lower[p]) - (second if label == place else first)
-        if tighten and not far * above < max(others, gap[label] - far):
+        if not far * above < max(others, gap[label] - far):
             far = distance(points[p], centres[label]) * unit * above + tiny
         others = max(others, gap[label] - far)
         upper[p] = above_single(far)
@@ -172,31 +176,42 @@ def gather(apart, radius, ready, numbers, small, half_norms):  # type: ignore[no
 
 
 @njit(cache=True, error_model="numpy")
-def renew(some, ready, features, unit, ratio, settled, outside, labels, upper, lower, tile):  # type: ignore[no-untyped-def]
-    """Bounds of the rows of a tile from their scores; no centre that was not compared lies within `outside` of theirs.
-
-    |y - c'|^2 = |y|^2 + 2 score.
-    """
+def renew(some, ready, features, unit, outside, labels, upper, lower, tile):  # type: ignore[no-untyped-def]
+    """Bounds of the rows of a tile from their scores; what was not compared lies `outside` of it or farther."""
+    count, ratio = len(some), np.float32(unit / ready.unit)
     above, tiny = rounding(features, unit)
-    loose = 1.0 + 2 * ready.gamma
-    for p in range(len(some)):
+    shrink = np.float32((1 - 2.0**-20) / above)
+    loose = np.float32(1 + 2 * ready.gamma + 2.0**-20)
+    scored(
+        loose, ratio / shrink, ratio * shrink, np.float32(2 * tiny),
+        tile.squares[:count], tile.best[:count], tile.second[:count], tile.slack[:count], tile.near, tile.beyond,
+    )  # fmt: skip
+    apart = np.float32(outside)
+    for p in range(count):
         row = some[p]
-        slack = np.float64(tile.slack[p])
-        square = np.float64(tile.squares[p])
-        near = square * loose + 2 * (np.float64(tile.best[p]) + slack)
-        if settled and not np.float64(tile.second[p]) - np.float64(tile.best[p]) > 2.02 * slack:
-            near += 4 * slack
-            next_one = square / loose + 2 * (np.float64(tile.best[p]) - slack)
-        else:
-            next_one = square / loose + 2 * (np.float64(tile.second[p]) - slack)
-        beyond = math.sqrt(next_one * ratio) / above - tiny if next_one > 0 else 0.0
-        beyond = below_single(min(outside - np.float64(upper[row]), beyond))
-        far = above_single(math.sqrt(near * ratio) * above + tiny) if near > 0 else above_single(tiny)
-        if not (near < np.inf and far < np.inf):
-            far = np.float32(np.inf)
+        beyond = min((apart - upper[row]) * shrink, tile.beyond[p])
+        far = tile.near[p]
         if tile.found[p] == labels[row]:  # what was known before still holds
             beyond, far = max(beyond, lower[row]), min(far, upper[row])
-        lower[row], upper[row] = beyond, far
+        lower[row], upper[row] = beyond if beyond > 0 else np.float32(0), far
+
+
+@njit(cache=True, error_model="numpy")
+def scored(loose, grow, shrink, tiny, squares, best, second, slack, near, beyond):  # type: ignore[no-untyped-def]
+    """Distances from scores, rows as lanes, by |y - c'|^2 = |y|^2 + 2 score.
+
+    Outwards by the error of a score, and as much again for what float32 rounds here. Where two scores are too near to
+    each other either may be that of the label.
+    """
+    zero, infinite, sure, either = np.float32(0), np.float32(np.inf), np.float32(2), np.float32(5)
+    for p in range(len(best)):
+        doubt = not second[p] - best[p] > np.float32(2.02) * slack[p]
+        most = squares[p] * loose + 2 * (best[p] + (either if doubt else sure) * slack[p])
+        least = squares[p] / loose + 2 * ((best[p] if doubt else second[p]) - sure * slack[p])
+        root = np.sqrt(most if most > zero else zero) * grow + tiny
+        near[p] = root if most < infinite and root < infinite else infinite
+        root = np.sqrt(least if least > zero else zero) * shrink - tiny
+        beyond[p] = root if least < infinite and root < infinite else zero
 
 
 @njit(cache=True, error_model="numpy")

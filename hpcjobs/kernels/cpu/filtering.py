@@ -57,6 +57,8 @@ class Tile(NamedTuple):
     squares: Singles
     slack: Singles
     found: NDArray[np.int32]  # the nearest centre
+    near: Singles  # at least the distance to it
+    beyond: Singles  # at most that to any other of those compared
 
 
 @njit(cache=True, error_model="numpy")
@@ -70,6 +72,8 @@ def make_tile(clusters, features):  # type: ignore[no-untyped-def]
         np.zeros(TILE, dtype=np.float32),
         np.empty(TILE, dtype=np.float32),
         np.empty(TILE, dtype=np.int32),
+        np.empty(TILE, dtype=np.float32),
+        np.empty(TILE, dtype=np.float32),
     )
 
 
