@@ -69,7 +69,8 @@ def test_a_node_that_crashes_costs_no_bits(everyone: list[Slurm]) -> None:
     everyone[0].cluster("crash", "node3")
     try:
         for attempts in end_like_local_runs(jobs, "crashed"):
-            assert "killed" in attempts[0]["reason"]
+            # Whichever is first: Slurm ends the ranks that are left, or one of them finds that its peer is gone.
+            assert any(word in attempts[0]["reason"] for word in ("killed", "MPI error"))
             assert attempts[-1]["first_step"] > 0
     finally:
         everyone[0].cluster("restore", "node3")
