@@ -17,6 +17,7 @@ from hpcjobs.errors import UserError
 from hpcjobs.runs.process import home, launched
 from hpcjobs.runs.progress import tell
 
+KERNELS = Path(__file__).parent / "kernels" / "cpu"
 FINALIZE_S = 20
 # mpiexec drops what it has not read when a rank aborts: it gets this long to read the traceback.
 HEARD_S = 0.5
@@ -76,14 +77,18 @@ def open_streams() -> None:
 
 
 def numba_cache() -> Path:
-    """A folder of this user for this class of CPU: mixed nodes of a cluster share a home."""
+    """A folder of this user for this class of CPU, as mixed nodes of a cluster share a home, and for these kernels.
+
+    Numba looks at the file of a function only: what it calls in other files would stay as it was compiled.
+    """
     flags = ""
     try:
         with open("/proc/cpuinfo") as lines:  # noqa: PTH123 (a device, read line by line)
             flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
         pass
-    name = f"numba-{os.uname().machine}-{zlib.crc32(flags.encode()):08x}"
+    kernels = zlib.crc32(b"".join(path.read_bytes() for path in sorted(KERNELS.glob("*.py"))))
+    name = f"numba-{os.uname().machine}-{zlib.crc32(flags.encode()):08x}-{kernels:08x}"
     for base in caches():
         try:
             base.mkdir(parents=True, exist_ok=True, mode=0o700)

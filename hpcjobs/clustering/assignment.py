@@ -82,6 +82,12 @@ class Assignment:
             self._pause = 1
 
 
+def beside(rows: int, clusters: int) -> int:
+    """Memory in bytes that an update takes for a moment: rows gathered by label, distances between centres."""
+    between_centres = 4 * clusters**2 if clusters <= MOST_BOUNDED else 0
+    return 24 * min(rows, max(2**16, 512 * clusters)) + between_centres  # as kernels/cpu/bounds.py takes rows
+
+
 def unit_of(grid: Grid, weighted: bool) -> float:
     """The power of two by which distances between rows become about 1."""
     reach = 2.0 * (grid.mass_scale if weighted else grid.low_scale) / grid.scale

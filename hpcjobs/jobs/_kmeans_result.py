@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.clustering import kmeans
 from hpcjobs.clustering.agreement import Classes, adjusted_rand, contingency, normalised_mutual_information
+from hpcjobs.clustering.assignment import Assignment
 from hpcjobs.clustering.exact import runs
 from hpcjobs.clustering.outliers import farthest
 from hpcjobs.clustering.position import Best, Position
@@ -43,7 +43,7 @@ def finish(
     at: Position,
     loaded: Loaded,
     ground: Survey,
-    labels: Labels,
+    rows: Assignment,
     classes: Classes | None,
     source: Source,
 ) -> dict[str, Variable]:
@@ -53,11 +53,12 @@ def finish(
     for best in at.best.values():
         quality = None
         if several or settings.quality:
-            totals = kmeans.assign(table, ground.grid, best.centres, labels)
-            quality = measure(table, ground.grid, best.centres, labels, totals)
+            totals = rows.update(table, ground.grid, best.centres)
+            quality = measure(table, ground.grid, best.centres, rows.labels, totals)
         tried.append(Tried(best, quality))
     chosen = max(tried, key=_score)
-    kmeans.assign(table, ground.grid, chosen.best.centres, labels)
+    rows.update(table, ground.grid, chosen.best.centres)
+    labels = rows.labels
     found = _clusters(settings, chosen.best, loaded, labels, source)
     if chosen.quality is not None:
         found |= {

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from hpcjobs.clustering.assignment import Assignment
+from hpcjobs.clustering.assignment import Assignment, beside
 from hpcjobs.clustering.fitting import Options, first_centres, inertia_of, iterate
 from hpcjobs.clustering.oversampling import OVERSAMPLING, ROUNDS
 from hpcjobs.clustering.position import Position
@@ -40,7 +40,8 @@ def need(settings: Settings, ranks: int) -> int:
     if settings.init == "k-means-parallel":
         centres += CANDIDATE_BYTES * counts(settings)[-1]
     digits = DIGIT_BYTES if settings.scale == "robust" else 0
-    return int(1.2 * slab) + batch + BYTES_BESIDE * rows + (centres + digits) * features + BASE_BYTES
+    kept = BYTES_BESIDE * rows + beside(rows, counts(settings)[-1])
+    return int(1.2 * slab) + batch + kept + (centres + digits) * features + BASE_BYTES
 
 
 def run(settings: Settings, context: Context) -> str:
@@ -85,7 +86,7 @@ def run(settings: Settings, context: Context) -> str:
 
         context.save(step, at.state(most))
         with context.timing.phase("finish"):
-            content = finish(settings, at, loaded, ground, rows.labels, classes, source)
+            content = finish(settings, at, loaded, ground, rows, classes, source)
         found = content["/result/centres"].shape[0]
         return context.publish_result(f"k-means of {source.file.name} into {found} clusters", content)
 

@@ -189,6 +189,18 @@ def test_an_exact_name_wins_over_longer_ones(folder: Path) -> None:
     assert "name the run first" in refused(folder, "resume", "--max-iterations", 40, "ab")
 
 
+def test_kernels_that_changed_are_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "kernels").mkdir()
+    monkeypatch.setattr("hpcjobs.__main__.KERNELS", tmp_path / "kernels")
+    (tmp_path / "kernels" / "one.py").write_text("calls(two)")
+    (tmp_path / "kernels" / "two.py").write_text("adds")
+    before = numba_cache()
+    assert numba_cache() == before
+    (tmp_path / "kernels" / "two.py").write_text("takes")
+    assert numba_cache() != before
+
+
 def test_a_user_without_a_home_is_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
