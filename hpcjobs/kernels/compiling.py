@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from hpcjobs.kernels import augment, bounds, convolution, kmeans, philox, pooling, quality, rows, tabular, update
+from hpcjobs.kernels import (
+    augment,
+    bounds,
+    convolution,
+    kmeans,
+    philox,
+    pooling,
+    quality,
+    rows,
+    tabular,
+    update,
+    winograd,
+)
 
 
 def compile_augment(raw: np.dtype[np.generic], channels: int) -> None:
@@ -45,13 +57,18 @@ def compile_for(raw: np.dtype[np.generic], dtype: np.dtype[np.generic]) -> None:
 def compile_network(dtype: np.dtype[np.generic]) -> None:
     """The kernels of networks that compute in `dtype`."""
     image, flat, one = np.zeros((1, 2, 2, 1), dtype=dtype), np.zeros((4, 1), dtype=dtype), np.zeros(1, dtype=dtype)
-    convolution.gather(image, 1, 1, 1, 0, 0, 2, 2, 0, flat)
+    weights, small, which = np.zeros((3, 3, 1, 1), dtype=dtype), image[:, :1, :1].copy(), np.zeros((1,) * 4, np.uint8)
+    convolution.forward(image, weights, one, 0.0, 1, 1, 1, False, image.copy(), which)
+    convolution.backward(image, weights, 1, 1, 1, False, image, which, image.copy(), weights.copy())
+    taps = np.zeros((16, 1, 1), dtype=dtype)
+    winograd.taps(weights, taps)
+    winograd.forward(image, taps, one, 0.0, 1, 1, False, image.copy(), which)
+    winograd.backward(image, taps, 1, 1, False, image, which, image.copy(), weights)
     convolution.bias_relu(flat, one, 0.0)
     convolution.relu_backward(flat, flat.copy())
     for out in (one, np.zeros(1)):
         convolution.column_sums(flat, out)
     convolution.moments(flat, np.zeros((2, 1)))
-    small, which = np.zeros((1, 1, 1, 1), dtype=dtype), np.zeros((1, 1, 1, 1), dtype=np.uint8)
     pooling.max_pool(image, 2, 2, small, which)
     pooling.max_pool_backward(small, which, 2, 2, image)
     number = dtype.type

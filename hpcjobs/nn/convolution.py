@@ -1,6 +1,6 @@
-"""Convolution and dense layers of one shard: forward and backward as matrix products on tiles of patches."""
+"""Convolution and dense layers, forward and backward, on the shards of a rank."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.kernels import convolution as kernels
-from hpcjobs.kernels import pooling
+from hpcjobs.kernels import winograd
 from hpcjobs.kernels.product import product
 from hpcjobs.nn.declared import Conv
 from hpcjobs.nn.room import Room
 
 Array = NDArray[Any]
-# Numbers in a tile of whole windows, and of lines that windows share: both fit a second-level cache. Tiles follow from
-# the shape of a shard alone. The first are best for gradients of weights, where they are what is summed over.
-TILE, SHARED = 2**17, 2**18
-# From so many places in an image and so many numbers in one line of a window on, windows share their lines.
-PLACES, LINE = 512, 64
+# From so many channels and filters on, few multiplications are worth more than what they need before and after them.
+CHANNELS = 8
 # Rows of weights that all shards are multiplied with while these are in the cache.
 ROWS = 256
+_NOWHERE = np.empty((0, 0, 0, 0), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -43,81 +41,62 @@ def window_of(layer: Conv, height: int, width: int) -> Window:
     return Window(layer.size, layer.stride, top, left)
 
 
-@dataclass(frozen=True)
-class Pool:
-    """A max pool without overlap behind a convolution that gives (height, width), and which places it took."""
-
-    size: int
-    height: int
-    width: int
-    which: NDArray[np.uint8]
-
-
 def conv_forward(
-    x: Array,
+    xs: Sequence[Array],
     own: Mapping[str, Array],
     window: Window,
-    y: Array,
+    ys: Sequence[Array],
     room: Room,
     floor: float = -np.inf,
-    pool: Pool | None = None,
+    pools: Sequence[NDArray[np.uint8]] | None = None,
 ) -> None:
-    """y = x * weights + bias, its ReLU where `floor` is 0, and the largest of each window of `pool`.
+    """Each y = x * weights + bias, its ReLU where `floor` is 0.
 
-    Done tile by tile, while it is in the cache; the pool first, since bias and ReLU keep the order of numbers.
+    With `pools`, y is the largest of each 2 x 2 of that, and these (n, h, w, filters) are where it stood.
     """
-    filters, weights = y.shape[3], own["weights"]
-    bias = own.get("bias", np.zeros(filters, dtype=y.dtype))
-    height, width, size = (pool.height, pool.width, pool.size) if pool else (*y.shape[1:3], 1)
-    for images, lines, patches in _tiles(x, window, height, width, room, size, share=True):
-        places = images, slice(lines.start // size, lines.stop // size)
-        part = y[places]
-        columns = part.reshape(-1, filters)
-        if pool is None:
-            _correlate(patches, weights, columns)
-        elif part.size:
-            wide = room.rows("wide", len(patches[0]), filters, y.dtype)
-            _correlate(patches, weights, wide)
-            pooling.max_pool(wide.reshape(len(part), -1, width, filters), size, size, part, pool.which[places])
-        if "bias" in own or floor == 0:
-            kernels.bias_relu(columns, bias, floor)
+    weights, filters = own["weights"], own["weights"].shape[3]
+    bias = own.get("bias", np.zeros(filters, dtype=weights.dtype))
+    taps = _taps(weights, window, room)
+    for shard, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        pooled, which = pools is not None, _NOWHERE if pools is None else pools[shard]
+        if taps is None:
+            kernels.forward(x, weights, bias, floor, window.stride, window.top, window.left, pooled, y, which)
+        else:
+            winograd.forward(x, taps, bias, floor, window.top, window.left, pooled, y, which)
 
 
 def conv_backward(
-    x: Array,
+    xs: Sequence[Array],
     own: Mapping[str, Array],
     window: Window,
-    dy: Array,
-    slopes: Mapping[str, Array],
-    dx: Array | None,
+    dys: Sequence[Array],
+    slopes: Sequence[Mapping[str, Array]],
+    dxs: Sequence[Array] | None,
     room: Room,
-    pool: Pool | None = None,
+    pools: Sequence[NDArray[np.uint8]] | None = None,
 ) -> None:
-    """Write the gradient of weights and bias to `slopes`, and that of x to dx unless it is None."""
-    filters = dy.shape[3]
-    if "bias" in slopes:
-        kernels.column_sums(dy.reshape(-1, filters), slopes["bias"])
-    if pool is not None:
-        wide = room.empty("unpooled", (len(dy), pool.height, pool.width, filters), dy.dtype)
-        pooling.max_pool_backward(dy, pool.which, pool.size, pool.size, wide)
-        dy = wide
-    first = True
-    for images, lines, patches in _tiles(x, window, dy.shape[1], dy.shape[2], room):
-        part = dy[images, lines].reshape(-1, filters)
-        for patch, matrix in zip(patches, slopes["weights"].reshape(len(patches), -1, filters), strict=True):
-            product(patch, part, matrix, add=not first, flip_a=True)
-        first = False
-    if dx is None:
-        return
-    if window.stride > 1:  # as if dy had zeros between its places
-        spread = (dy.shape[0], *((length - 1) * window.stride + 1 for length in dy.shape[1:3]), dy.shape[3])
-        wide = room.zeros("spread", spread, dy.dtype)
-        wide[:, :: window.stride, :: window.stride] = dy
-        dy = wide
-    turned = np.ascontiguousarray(own["weights"][::-1, ::-1].transpose(0, 1, 3, 2))  # (size, size, filters, c)
-    back = Window(window.size, 1, window.size - 1 - window.top, window.size - 1 - window.left)
-    for images, lines, patches in _tiles(dy, back, dx.shape[1], dx.shape[2], room, share=True):
-        _correlate(patches, turned, dx[images, lines].reshape(-1, dx.shape[3]))
+    """Write the gradients of weights and bias to `slopes`, and those of each x to `dxs` unless it is None."""
+    weights = own["weights"]
+    taps = _taps(weights, window, room)
+    for shard, (x, dy, slope) in enumerate(zip(xs, dys, slopes, strict=True)):
+        if "bias" in slope:
+            kernels.column_sums(dy.reshape(-1, dy.shape[3]), slope["bias"])
+        pooled, which = pools is not None, _NOWHERE if pools is None else pools[shard]
+        dx = x[:0] if dxs is None else dxs[shard]
+        top, left, found = window.top, window.left, slope["weights"]
+        if taps is None:
+            kernels.backward(x, weights, window.stride, top, left, pooled, dy, which, dx, found)
+        else:
+            winograd.backward(x, taps, top, left, pooled, dy, which, dx, found)
+
+
+def _taps(weights: Array, window: Window, room: Room) -> Array | None:
+    """The weights for fewer multiplications, where that is possible and worth it."""
+    if window.size != 3 or window.stride != 1 or min(weights.shape[2:]) < CHANNELS:
+        return None
+    taps = room.empty("taps", (16, *weights.shape[2:]), weights.dtype)
+    winograd.taps(weights, taps)
+    return taps
 
 
 def dense_forward(xs: Sequence[Array], own: Mapping[str, Array], ys: Sequence[Array], floor: float = -np.inf) -> None:
@@ -152,46 +131,3 @@ def dense_backward(
             part = np.empty((len(dy), len(matrix)), dtype=dx.dtype)
             product(dy, matrix, part, flip_b=True)
             dx[:, start : start + ROWS] = part
-
-
-def _correlate(patches: Sequence[Array], weights: Array, out: Array) -> None:
-    """out (places, filters) is the sum of the products of `patches` with their share of the weights."""
-    for number, matrix in enumerate(weights.reshape(len(patches), -1, weights.shape[3])):
-        product(patches[number], matrix, out, add=number > 0)
-
-
-def _tiles(
-    x: Array, window: Window, height: int, width: int, room: Room, step: int = 1, *, share: bool = False
-) -> Iterator[tuple[slice, slice, list[Array]]]:
-    """Images and lines of what a convolution gives, (n, height, width), a tile at a time, and the patches of x for it.
-
-    One matrix (places, size * size * c) holds whole windows. If they may `share`, then in large images those that lie
-    below one another have lines in common: `size` matrices (places, size * c) are one array, each shifted by one line.
-    Tiles begin at a multiple of `step` lines.
-    """
-    size, channels = window.size, x.shape[3]
-    if size == window.stride == 1 and x.shape[1:3] == (height, width):
-        yield slice(0, len(x)), slice(0, height), [x.reshape(-1, channels)]
-        return
-    shared = share and size > 1 == window.stride and height * width >= PLACES and size * channels >= LINE
-    tall, more = (1, size - 1) if shared else (size, 0)
-    most = max(1, (SHARED if shared else TILE) // (tall * size * channels * width) - more)
-    for images, lines in _spans(len(x), height, min(most, height) if shared else most, step):
-        rows = (images.stop - images.start) * (lines.stop - lines.start) * width
-        patches = room.rows("patches", rows + more * width, tall * size * channels, x.dtype)
-        start = (images.start * (height + more) + lines.start) * width
-        kernels.gather(
-            x, tall, size, window.stride, window.top, window.left, width, height + more, start, patches
-        )  # fmt: skip
-        yield images, lines, [patches[line * width : line * width + rows] for line in range(more + 1)]
-
-
-def _spans(images: int, height: int, most: int, step: int) -> list[tuple[slice, slice]]:
-    """Cut (images, height) lines into runs of about `most`: whole images, or parts of one, all about as long."""
-    if most >= 2 * height:
-        each = most // height
-        return [(slice(i, min(i + each, images)), slice(0, height)) for i in range(0, images, each)]
-    lines = -(-height // -(-height // most))
-    lines += -lines % step
-    starts = range(0, height, lines)
-    return [(slice(i, i + 1), slice(line, min(line + lines, height))) for i in range(images) for line in starts]

@@ -73,7 +73,7 @@ def forward(
         elif isinstance(node.layer, declared.Residual):
             ys, kept = _branches(node, xs, parameters, statistics, batch)
         else:
-            floor, size, done = _behind(nodes, number)
+            floor, pooled, done = _behind(nodes, number)
             gives = nodes[done - 1].gives
             ys = [room.inside(shard).empty("y", (len(x), *gives), x.dtype) for shard, x in enumerate(xs)]
             if isinstance(node.layer, declared.BatchNorm) and batch.training and node.name not in batch.frozen:
@@ -82,10 +82,10 @@ def forward(
             elif isinstance(node.layer, declared.Dense):
                 convolution.dense_forward(xs, own, ys, floor)
             elif isinstance(node.layer, declared.Conv):
-                kept = [
-                    _convolved(node, shard, x, y, own, floor, size, room)
-                    for shard, (x, y) in enumerate(zip(xs, ys, strict=True))
-                ]
+                if pooled:
+                    kept = [room.inside(shard).empty("which", y.shape, np.uint8) for shard, y in enumerate(ys)]
+                window = convolution.window_of(node.layer, *node.takes[:2])
+                convolution.conv_forward(xs, own, window, ys, room, floor, kept)
             else:
                 kept = [
                     _one(node, shard, x, y, own, running, batch, room)
@@ -120,6 +120,11 @@ def backward(
             dxs = [room.inside(shard).empty("dx", x.shape, x.dtype) for shard, x in enumerate(trace.xs)]
             convolution.dense_backward(trace.xs, own, dys, slopes, dxs if needed else None)
             dys = dxs
+        elif isinstance(node.layer, declared.Conv):
+            dxs = [room.inside(shard).empty("dx", x.shape, x.dtype) for shard, x in enumerate(trace.xs)]
+            window = convolution.window_of(node.layer, *node.takes[:2])
+            convolution.conv_backward(trace.xs, own, window, dys, slopes, dxs if needed else None, room, trace.kept)
+            dys = dxs
         elif isinstance(node.layer, declared.Residual):
             dys = _branches_backward(trace, dys, parameters, gradients, batch)
         elif isinstance(node.layer, declared.BatchNorm) and node.name in batch.frozen:
@@ -129,40 +134,25 @@ def backward(
             count = batch.rows * normalisation.places(node.takes)
             normalisation.normalise_backward(trace.xs, dys, own, slopes, trace.kept, count, batch.total)
         else:
-            dys = [
-                _one_backward(trace, shard, dy, own, slope, room, needed)
-                for shard, (dy, slope) in enumerate(zip(dys, slopes, strict=True))
-            ]
+            dys = [_one_backward(trace, shard, dy, room) for shard, dy in enumerate(dys)]
     return dys
 
 
-def _behind(nodes: Sequence[Node], number: int) -> tuple[float, int, int]:
-    """What a layer with weights sees to at once: the floor of the ReLU behind it and the size of the pool behind that.
+def _behind(nodes: Sequence[Node], number: int) -> tuple[float, bool, int]:
+    """What a layer with weights sees to at once: the floor of the ReLU behind it, -inf for none, and a pool of 2 x 2.
 
-    -inf and 0 for none; and the number of the first layer that is left.
+    And the number of the first layer that is left.
     """
-    floor, size, done = -np.inf, 0, number + 1
+    floor, pooled, done = -np.inf, False, number + 1
     if not isinstance(nodes[number].layer, declared.Conv | declared.Dense):
-        return floor, size, done
+        return floor, pooled, done
     if done < len(nodes) and isinstance(nodes[done].layer, declared.Relu):
         floor, done = 0.0, done + 1
     if isinstance(nodes[number].layer, declared.Conv) and done < len(nodes):
         layer = nodes[done].layer
-        if isinstance(layer, declared.MaxPool) and layer.stride in (0, layer.size):
-            size, done = layer.size, done + 1
-    return floor, size, done
-
-
-def _convolved(
-    node: Node, shard: int, x: Array, y: Array, own: Mapping[str, Array], floor: float, size: int, room: Room
-) -> convolution.Pool | None:
-    """One convolution of one shard, and the pool behind it if that is given a size."""
-    assert isinstance(node.layer, declared.Conv)
-    window = convolution.window_of(node.layer, *node.takes[:2])
-    which = room.inside(shard).empty("which", y.shape, np.uint8) if size else None
-    pool = None if which is None else convolution.Pool(size, node.gives[0], node.gives[1], which)
-    convolution.conv_forward(x, own, window, y, room, floor, pool)
-    return pool
+        if isinstance(layer, declared.MaxPool) and layer.size == 2 and layer.stride in (0, 2):
+            pooled, done = True, done + 1
+    return floor, pooled, done
 
 
 def _one(
@@ -190,10 +180,8 @@ def _one(
     return None
 
 
-def _one_backward(
-    trace: Trace, shard: int, dy: Array, own: Mapping[str, Array], slopes: Mapping[str, Array], room: Room, needed: bool
-) -> Array:
-    """The gradient of one layer's input on one shard."""
+def _one_backward(trace: Trace, shard: int, dy: Array, room: Room) -> Array:
+    """The gradient of the input of one layer without weights, on one shard."""
     node, x, y = trace.node, trace.xs[shard], trace.ys[shard]
     if isinstance(node.layer, ACTIVATIONS):
         pointwise.activate_backward(node.layer, y, dy)
@@ -201,13 +189,7 @@ def _one_backward(
     if isinstance(node.layer, declared.Dropout):
         dy *= trace.kept[shard]
         return dy
-    dx = room.inside(shard).empty("dx", x.shape, x.dtype) if needed else None
-    match node.layer:
-        case declared.Conv():
-            window = convolution.window_of(node.layer, *node.takes[:2])
-            convolution.conv_backward(x, own, window, dy, slopes, dx, room, trace.kept[shard])
-            return dy if dx is None else dx
-    assert dx is not None, "only a layer that learns can be the first"
+    dx = room.inside(shard).empty("dx", x.shape, x.dtype)
     match node.layer:
         case declared.MaxPool():
             stride = node.layer.stride or node.layer.size

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from hpcjobs.nn.transfer import trained_parts
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+# Numbers in all layers of the images that a network looks at together.
+TOGETHER = 2**24
 Shard = tuple[Array, Array, NDArray[np.int64]]  # x (rows, h, w, c), y (rows,) or shares, global row numbers (rows,)
 
 
@@ -108,13 +111,16 @@ def right(goal: Goal, outputs: Array, targets: Array) -> NDArray[np.bool_]:
 def outputs_of(network: Network, parameters: Array, statistics: Floats, images: Array, room: Room) -> Array:
     """What the last layer says (n, outputs) of images (n, h, w, c), by the running statistics.
 
-    One image at a time: the bits of a row do not depend on the rows beside it.
+    Each image is a shard of its own: the bits of a row do not depend on the rows beside it.
     """
     batch = Batch(training=False, rows=1, room=room)
     found = np.empty((len(images), *network.gives), dtype=parameters.dtype)
-    for number in range(len(images)):
-        ys, _ = forward(network.nodes, [images[number : number + 1]], parameters, statistics, batch)
-        found[number] = ys[0][0]
+    numbers = sum(prod(node.gives) for node in network.every())
+    some = min(max(1, TOGETHER // numbers), len(images) or 1)
+    for first in range(0, len(images), some):
+        shards = [images[number : number + 1] for number in range(first, min(first + some, len(images)))]
+        ys, _ = forward(network.nodes, shards, parameters, statistics, batch)
+        np.concatenate(ys, out=found[first : first + some])
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpcjobs.kernels import convolution, pooling, update
+from hpcjobs.kernels import convolution, pooling, update, winograd
 from hpcjobs.kernels.product import product
 
 Array = NDArray[Any]
@@ -23,24 +23,77 @@ def both(kernel: Any, *arguments: Any) -> None:
             np.testing.assert_array_equal(one, other, strict=True)
 
 
+def whole(draw: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
+    """Whole numbers divisible by 4: sums of products of them, halved twice, are exact in any order."""
+    return (4 * draw.integers(-2, 3, size=shape)).astype(dtype)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("shared", [False, True], ids=["whole windows", "lines of windows"])
+@pytest.mark.parametrize("pooled", [False, True], ids=["plain", "pooled"])
 @pytest.mark.parametrize(
     ("shape", "size", "stride", "top", "left"),
-    [((2, 5, 6, 3), 3, 1, 0, 0), ((2, 5, 4, 2), 3, 1, 1, 1), ((1, 7, 5, 1), 3, 2, 0, 1), ((3, 4, 4, 2), 1, 3, 0, 0),
-     ((1, 2, 2, 2), 5, 1, 2, 2), ((2, 3, 3, 1), 3, 1, 2, 2)],
+    [((2, 5, 6, 3), 3, 1, 0, 0), ((2, 5, 4, 2), 3, 1, 1, 1), ((1, 9, 8, 1), 3, 2, 0, 1), ((3, 4, 4, 2), 1, 3, 0, 0),
+     ((1, 2, 2, 2), 5, 1, 2, 2), ((2, 3, 3, 1), 3, 1, 2, 2), ((3, 33, 40, 3), 3, 1, 1, 1), ((0, 5, 5, 2), 3, 1, 0, 0)],
 )  # fmt: skip
-def test_patches(shape: tuple[int, ...], size: int, stride: int, top: int, left: int, shared: bool, dtype: str) -> None:
-    tall = 1 if shared else size
-    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
-    height, width = (
-        (length + 2 * before - size) // stride + 1 for length, before in zip(shape[1:3], (top, left), strict=True)
+def test_convolutions(
+    shape: tuple[int, ...], size: int, stride: int, top: int, left: int, pooled: bool, dtype: str
+) -> None:
+    draw = np.random.default_rng(0)
+    x, weights, bias = (
+        whole(draw, shape, dtype),
+        whole(draw, (size, size, shape[3], 8), dtype),
+        whole(draw, (8,), dtype),
     )
-    height += size - tall  # every line of the windows, also those before and behind the image
-    rows = shape[0] * height * width
-    for start, count in ((0, rows), (rows // 2, rows - rows // 2)):
-        out = np.full((count, tall * size * shape[3]), np.nan, dtype=dtype)
-        both(convolution.gather, x, tall, size, stride, top, left, width, height, start, out)
+    places = [(length + 2 * begin - size) // stride + 1 for length, begin in zip(shape[1:3], (top, left), strict=True)]
+    y, which, dy = given(draw, (shape[0], *places, 8), pooled, dtype)
+    for floor in (0.0, -np.inf):
+        both(convolution.forward, x, weights, bias, floor, stride, top, left, pooled, y, which)
+    convolution.forward(x, weights, bias, 0.0, stride, top, left, pooled, y, which)
+    for dx in (np.full_like(x, np.nan), x[:0]):
+        both(convolution.backward, x, weights, stride, top, left, pooled, dy, which, dx, np.full_like(weights, np.nan))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("pooled", [False, True], ids=["plain", "pooled"])
+@pytest.mark.parametrize(
+    ("shape", "filters", "top", "left"),
+    [((2, 5, 6, 3), 2, 0, 0), ((2, 5, 4, 2), 3, 1, 1), ((7, 4, 4, 5), 1, 1, 1), ((1, 3, 3, 1), 1, 1, 0),
+     ((2, 4, 5, 2), 2, 2, 2), ((3, 41, 44, 8), 8, 0, 1), ((0, 5, 5, 2), 2, 0, 0)],
+)  # fmt: skip
+def test_winograds_convolution_is_the_convolution(
+    shape: tuple[int, ...], filters: int, top: int, left: int, pooled: bool, dtype: str
+) -> None:
+    draw = np.random.default_rng(0)
+    x, weights, bias = (
+        whole(draw, shape, dtype),
+        whole(draw, (3, 3, shape[3], filters), dtype),
+        whole(draw, (filters,), dtype),
+    )
+    y, which, dy = given(draw, (shape[0], shape[1] + 2 * top - 2, shape[2] + 2 * left - 2, filters), pooled, dtype)
+    taps = np.full((16, shape[3], filters), np.nan, dtype=dtype)
+    both(winograd.taps, weights, taps)
+    winograd.taps(weights, taps)
+    for floor in (0.0, -np.inf):
+        both(winograd.forward, x, taps, bias, floor, top, left, pooled, y, which)
+    others = y.copy(), which.copy()
+    winograd.forward(x, taps, bias, 0.0, top, left, pooled, y, which)
+    convolution.forward.reference(x, weights, bias, 0.0, 1, top, left, pooled, *others)
+    np.testing.assert_array_equal(y, others[0])
+    np.testing.assert_array_equal(which, others[1])
+    for dx in (np.full_like(x, np.nan), x[:0]):
+        slopes, other_dx, other_slopes = np.full_like(weights, np.nan), dx.copy(), np.empty_like(weights)
+        both(winograd.backward, x, taps, top, left, pooled, dy, which, dx, slopes)
+        winograd.backward(x, taps, top, left, pooled, dy, which, dx, slopes)
+        convolution.backward.reference(x, weights, 1, top, left, pooled, dy, which, other_dx, other_slopes)
+        np.testing.assert_array_equal(dx, other_dx)
+        np.testing.assert_array_equal(slopes, other_slopes)
+
+
+def given(draw: np.random.Generator, shape: tuple[int, ...], pooled: bool, dtype: str) -> tuple[Array, Array, Array]:
+    """What a convolution gives, where its pool found that, and a gradient; all for places (n, h, w, filters)."""
+    size = (shape[0], shape[1] // 2, shape[2] // 2, shape[3]) if pooled else shape
+    which = draw.integers(0, 4, size=size if pooled else (0,) * 4).astype(np.uint8)
+    return np.full(size, np.nan, dtype=dtype), which, whole(draw, size, dtype)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -1,4 +1,4 @@
-"""Convolutions tile by tile, with the pool behind them, against sums written out; whatever tiles there are."""
+"""Convolutions of either kind, with the pool behind them, against sums written out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,25 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hpcjobs.nn import convolution
-from hpcjobs.nn.convolution import Pool, Window, conv_backward, conv_forward, dense_backward, dense_forward
+from hpcjobs.nn.convolution import Window, conv_backward, conv_forward, dense_backward, dense_forward
 from hpcjobs.nn.room import Room
 
 Floats = NDArray[np.float64]
-# Numbers in a tile of either kind, and from how many places and numbers in a line on tiles hold lines of windows.
-TILES = {
-    "whole windows, many images": (10**6, 10**6, 10**6, 1),
-    "whole windows, some lines": (700, 700, 10**6, 1),
-    "whole windows, one line": (1, 1, 10**6, 1),
-    "lines of windows, whole image": (10**6, 10**6, 1, 1),
-    "lines of windows, some lines": (400, 400, 1, 1),
-    "lines of windows, one line": (1, 1, 1, 1),
-}
-
-
-@pytest.fixture(params=TILES)
-def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, number in zip(("TILE", "SHARED", "PLACES", "LINE"), TILES[request.param], strict=True):
-        monkeypatch.setattr(convolution, name, number)
 
 
 def written_out(x: Floats, weights: Floats, pad: int) -> Floats:
@@ -35,6 +20,10 @@ def written_out(x: Floats, weights: Floats, pad: int) -> Floats:
     windows = np.lib.stride_tricks.sliding_window_view(padded, weights.shape[:2], axis=(1, 2))
     found: Floats = np.einsum("nhwcij,ijcf->nhwf", windows, weights)
     return found
+
+
+def weights_for(draw: np.random.Generator, channels: int, filters: int) -> dict[str, Floats]:
+    return {"weights": draw.normal(size=(3, 3, channels, filters)), "bias": draw.normal(size=filters)}
 
 
 def slope(function: Callable[[Floats], float], at: Floats) -> Floats:
@@ -50,50 +39,49 @@ def slope(function: Callable[[Floats], float], at: Floats) -> Floats:
     return found
 
 
-@pytest.mark.usefixtures("tiles")
-@pytest.mark.parametrize(("pad", "shape"), [(0, (3, 9, 7, 2)), (1, (2, 5, 6, 3)), (0, (1, 3, 3, 1))])
-def test_any_tiles_give_the_correlation_and_its_gradients(pad: int, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("filters", [4, convolution.CHANNELS])
+@pytest.mark.parametrize("pad", [0, 1])
+@pytest.mark.parametrize("shape", [(3, 9, 7, 2), (2, 5, 6, convolution.CHANNELS), (1, 3, 3, 1)])
+def test_convolutions_are_the_correlation_and_its_gradients(shape: tuple[int, ...], pad: int, filters: int) -> None:
     draw = np.random.default_rng(1)
-    x, weights, bias = draw.normal(size=shape), draw.normal(size=(3, 3, shape[3], 4)), draw.normal(size=4)
-    own, window, room = {"weights": weights, "bias": bias}, Window(3, 1, pad, pad), Room()
-    expected = written_out(x, weights, pad) + bias
+    x, own = draw.normal(size=shape), weights_for(draw, shape[3], filters)
+    window, room = Window(3, 1, pad, pad), Room()
+    expected = written_out(x, own["weights"], pad) + own["bias"]
     y = np.full(expected.shape, np.nan)
-    conv_forward(x, own, window, y, room)
+    conv_forward([x], own, window, [y], room)
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
     dy, dx = draw.normal(size=y.shape), np.full(x.shape, np.nan)
     slopes = {name: np.full_like(value, np.nan) for name, value in own.items()}
-    conv_backward(x, own, window, dy.copy(), slopes, dx, room)
+    conv_backward([x], own, window, [dy], [slopes], [dx], room)
     np.testing.assert_allclose(slopes["bias"], dy.sum(axis=(0, 1, 2)), rtol=1e-12)
-    by_weights = slope(lambda w: float((written_out(x, w, pad) * dy).sum()), weights)
+    by_weights = slope(lambda w: float((written_out(x, w, pad) * dy).sum()), own["weights"])
     np.testing.assert_allclose(slopes["weights"], by_weights, rtol=1e-5, atol=1e-6)
-    by_x = slope(lambda at: float((written_out(at, weights, pad) * dy).sum()), x)
+    by_x = slope(lambda at: float((written_out(at, own["weights"], pad) * dy).sum()), x)
     np.testing.assert_allclose(dx, by_x, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.usefixtures("tiles")
-@pytest.mark.parametrize(
-    ("size", "shape"), [(2, (3, 9, 7, 2)), (2, (2, 6, 8, 1)), (3, (2, 9, 10, 3)), (1, (1, 4, 5, 1))]
-)
-def test_a_pool_behind_is_that_of_the_whole_image(size: int, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("filters", [4, convolution.CHANNELS])
+@pytest.mark.parametrize("shape", [(3, 9, 7, 2), (2, 6, 8, convolution.CHANNELS), (2, 9, 10, convolution.CHANNELS)])
+def test_a_pool_behind_is_that_of_the_whole_image(shape: tuple[int, ...], filters: int) -> None:
     draw = np.random.default_rng(2)
-    x, weights, bias = draw.normal(size=shape), draw.normal(size=(3, 3, shape[3], 4)), draw.normal(size=4)
-    own, window, room = {"weights": weights, "bias": bias}, Window(3, 1, 0, 0), Room()
-    whole = np.maximum(written_out(x, weights, 0) + bias, 0)
-    count, height, width = len(x), whole.shape[1] // size, whole.shape[2] // size
-    cut = whole[:, : height * size, : width * size].reshape(count, height, size, width, size, 4)
-    pool = Pool(size, *whole.shape[1:3], np.full((count, height, width, 4), 255, dtype=np.uint8))
-    y = np.full((count, height, width, 4), np.nan)
-    conv_forward(x, own, window, y, room, 0.0, pool)
+    x, own = draw.normal(size=shape), weights_for(draw, shape[3], filters)
+    window, room = Window(3, 1, 0, 0), Room()
+    whole = np.maximum(written_out(x, own["weights"], 0) + own["bias"], 0)
+    count, height, width = len(x), whole.shape[1] // 2, whole.shape[2] // 2
+    cut = whole[:, : height * 2, : width * 2].reshape(count, height, 2, width, 2, filters)
+    which = np.full((count, height, width, filters), 255, dtype=np.uint8)
+    y = np.full(which.shape, np.nan)
+    conv_forward([x], own, window, [y], room, 0.0, [which])
     np.testing.assert_allclose(y, cut.max(axis=(2, 4)), rtol=1e-12, atol=1e-12)
     dy, dx = draw.normal(size=y.shape), np.full(x.shape, np.nan)
     dy[y <= 0] = 0  # as the ReLU leaves it
     spread = np.where((cut == cut.max(axis=(2, 4), keepdims=True)) & (cut > 0), dy[:, :, None, :, None], 0)
     wide = np.zeros_like(whole)
-    wide[:, : height * size, : width * size] = spread.reshape(count, height * size, width * size, 4)
+    wide[:, : height * 2, : width * 2] = spread.reshape(count, height * 2, width * 2, filters)
     slopes = [{name: np.full_like(value, np.nan) for name, value in own.items()} for _ in range(2)]
-    conv_backward(x, own, window, dy.copy(), slopes[0], dx, room, pool)
+    conv_backward([x], own, window, [dy], slopes[:1], [dx], room, [which])
     other = np.empty_like(x)
-    conv_backward(x, own, window, wide, slopes[1], other, room)
+    conv_backward([x], own, window, [wide], slopes[1:], [other], room)
     np.testing.assert_allclose(dx, other, rtol=1e-12, atol=1e-12)
     for name in own:
         np.testing.assert_allclose(slopes[0][name], slopes[1][name], rtol=1e-11, atol=1e-12)

@@ -1,40 +1,161 @@
 """Numba twins of the kernels of convolution."""
 
 import numpy as np
-from numba import njit, uintp
+from numba import njit
+
+from hpcjobs.kernels.cpu.pooling import largest_of_four, one_of_four
+
+# Numbers of patches and of what they give that are worked on at a time: they fit a second-level cache.
+NUMBERS = 2**16
 
 
 @njit(cache=True, error_model="numpy")
-def gather(x, tall, size, stride, top, left, width, height, start, out):  # type: ignore[no-untyped-def]
-    _, high, wide, channels = x.shape
-    run = uintp(size * channels)  # one row of a patch lies in one piece in the image
-    given, taken = x.reshape(-1), out.reshape(-1)
-    column, line = start % width, start // width % height
-    image = start // (width * height)
-    to = uintp(0)  # places that cannot be negative: Python's counting from the end would cost the lanes
-    for _ in range(len(out)):
-        before, row = column * stride - left, line * stride - top
-        inside = before >= 0 and before + size <= wide
-        for i in range(tall):
-            y = row + i
-            if y < 0 or y >= high:
-                for t in range(run):
-                    taken[to + t] = 0
-            elif inside:
-                source = uintp(((image * high + y) * wide + before) * channels)
-                for t in range(run):
-                    taken[to + t] = given[source + t]
-            else:
+def forward(x, weights, bias, floor, stride, top, left, pooled, y, which):  # type: ignore[no-untyped-def]
+    size = len(weights)
+    _, tall, wide, filters = y.shape
+    matrix = weights.reshape(-1, filters)
+    length, each = len(matrix), 4 * wide if pooled else wide
+    most = max(1, min(len(y) * tall, NUMBERS // max(1, each * (length + filters))))
+    planes = _planes(x, size, stride, top, left, tall, wide, pooled)
+    patches, corners = (
+        np.empty(length * most * each, x.dtype),
+        np.empty(most * each * filters if pooled else 0, x.dtype),
+    )
+    given, taken = y.reshape(-1, filters), which.reshape(-1, filters)
+    at = -1
+    for first in range(0, len(y) * tall, most):
+        lines = min(most, len(y) * tall - first)
+        columns = patches[: length * lines * each].reshape(length, lines * each)
+        at = _cut(x, planes, at, size, stride, top, left, tall, wide, pooled, first, lines, columns)
+        out = given[first * wide : (first + lines) * wide]
+        if pooled:
+            some, place = corners[: lines * each * filters], taken[first * wide : (first + lines) * wide]
+            np.dot(columns.T, matrix, some.reshape(-1, filters))
+            largest_of_four(some.reshape(4, -1), out.reshape(-1), place.reshape(-1))
+        else:
+            np.dot(columns.T, matrix, out)
+        bias_relu(out, bias, floor)
+
+
+@njit(cache=True, error_model="numpy")
+def backward(x, weights, stride, top, left, pooled, dy, which, dx, slopes):  # type: ignore[no-untyped-def]
+    size = len(weights)
+    _, tall, wide, filters = dy.shape
+    matrix = weights.reshape(-1, filters)
+    length, each = len(matrix), 4 * wide if pooled else wide
+    most = max(1, min(len(dy) * tall, NUMBERS // max(1, each * (length + filters))))
+    planes = _planes(x, size, stride, top, left, tall, wide, pooled)
+    back = np.zeros_like(planes) if len(dx) else np.zeros((0, 0, 0), x.dtype)
+    patches, corners = (
+        np.empty(length * most * each, x.dtype),
+        np.empty(most * each * filters if pooled else 0, x.dtype),
+    )
+    part, total = np.empty((length, filters), x.dtype), slopes.reshape(-1)
+    given, taken = dy.reshape(-1, filters), which.reshape(-1, filters)
+    total[:] = 0
+    at, to = -1, -1
+    for first in range(0, len(dy) * tall, most):
+        lines = min(most, len(dy) * tall - first)
+        columns = patches[: length * lines * each].reshape(length, lines * each)
+        at = _cut(x, planes, at, size, stride, top, left, tall, wide, pooled, first, lines, columns)
+        out = given[first * wide : (first + lines) * wide]
+        if pooled:
+            place = taken[first * wide : (first + lines) * wide]
+            spread = corners[: lines * each * filters]
+            one_of_four(out.reshape(-1), place.reshape(-1), spread.reshape(4, -1))
+            out = spread.reshape(-1, filters)
+        np.dot(columns, out, part)
+        flat = part.reshape(-1)
+        for p in range(len(flat)):
+            total[p] += flat[p]
+        if len(dx):
+            np.dot(matrix, out.T, columns)
+            to = _add_back(columns, size, stride, tall, wide, pooled, first, lines, back, to, top, left, dx)
+    if len(dx):
+        _lay_together(back, top, left, dx[to])
+
+
+@njit(cache=True, error_model="numpy")
+def _planes(x, size, stride, top, left, tall, wide, pooled):  # type: ignore[no-untyped-def]
+    """Room for the channels of one image, with zeros around it: (c, height, width)."""
+    _, high, broad, channels = x.shape
+    step = 2 if pooled else 1
+    below, right = (tall * step - 1) * stride + size, (wide * step - 1) * stride + size
+    return np.zeros((channels, max(below, top + high), max(right, left + broad)), x.dtype)
+
+
+@njit(cache=True, error_model="numpy")
+def _cut(x, planes, at, size, stride, top, left, tall, wide, pooled, first, lines, out):  # type: ignore[no-untyped-def]
+    """Patches of x as columns of out, for some lines of what a convolution gives, counted over all images.
+
+    With a pool behind them, these are lines of windows of 2 x 2, and the patches of their four corners come one corner
+    after the other. `planes` hold image number `at`; returns the number of that which they hold then.
+    """
+    step = 2 if pooled else 1
+    for number in range(first, first + lines):
+        image, line = number // tall, number % tall
+        if image != at:
+            at = image
+            _, high, broad, channels = x.shape
+            for y in range(high):
+                for c in range(channels):
+                    given, taken = x[at, y, :, c], planes[c, top + y, left : left + broad]
+                    for p in range(broad):
+                        taken[p] = given[p]
+        for corner in range(step * step):
+            place = (corner * lines + number - first) * wide
+            above, before = (line * step + corner // 2) * stride, corner % 2 * stride
+            tap = 0
+            for i in range(size):
                 for j in range(size):
-                    for c in range(channels):
-                        within = 0 <= before + j < wide
-                        taken[to + uintp(j * channels + c)] = x[image, y, before + j, c] if within else 0
-            to += run
-        column += 1
-        if column == width:
-            column, line = 0, line + 1
-            if line == height:
-                line, image = 0, image + 1
+                    for c in range(len(planes)):
+                        given, taken = planes[c, above + i, before + j :], out[tap, place : place + wide]
+                        if step * stride == 1:
+                            for p in range(wide):
+                                taken[p] = given[p]
+                        elif step * stride == 2:
+                            for p in range(wide):
+                                taken[p] = given[2 * p]
+                        else:
+                            for p in range(wide):
+                                taken[p] = given[step * stride * p]
+                        tap += 1
+    return at
+
+
+@njit(cache=True, error_model="numpy")
+def _add_back(columns, size, stride, tall, wide, pooled, first, lines, planes, at, top, left, dx):  # type: ignore[no-untyped-def]
+    """The adjoint of `_cut`: add patches to where they were cut. Full `planes` go to dx."""
+    step = 2 if pooled else 1
+    for number in range(first, first + lines):
+        image, line = number // tall, number % tall
+        if image != at:
+            if at >= 0:
+                _lay_together(planes, top, left, dx[at])
+            at = image
+            planes[...] = 0
+        for corner in range(step * step):
+            place = (corner * lines + number - first) * wide
+            above, before = (line * step + corner // 2) * stride, corner % 2 * stride
+            tap = 0
+            for i in range(size):
+                for j in range(size):
+                    for c in range(len(planes)):
+                        given, taken = columns[tap, place : place + wide], planes[c, above + i, before + j :]
+                        for p in range(wide):
+                            taken[step * stride * p] += given[p]
+                        tap += 1
+    return at
+
+
+@njit(cache=True, error_model="numpy")
+def _lay_together(planes, top, left, x):  # type: ignore[no-untyped-def]
+    high, broad, channels = x.shape
+    for y in range(high):
+        for c in range(channels):
+            given, taken = planes[c, top + y, left : left + broad], x[y, :, c]
+            for p in range(broad):
+                taken[p] = given[p]
 
 
 @njit(cache=True, error_model="numpy")

@@ -72,3 +72,26 @@ def max_pool_backward(dy, which, size, stride, dx):  # type: ignore[no-untyped-d
                     for c in range(channels):
                         if which[n, row, column, c] == number:
                             dx[n, row * stride + i, column * stride + j, c] += dy[n, row, column, c]
+
+
+@njit(cache=True, error_model="numpy")
+def largest_of_four(four, y, which):  # type: ignore[no-untyped-def]
+    """The same where the numbers of a window lie in four lines, (4, numbers), as convolutions hand them over."""
+    first, second, third, fourth = four[0], four[1], four[2], four[3]
+    for p in range(len(y)):
+        value, here = first[p], 0
+        larger = (second[p] > value) | ((second[p] != second[p]) & (value == value))
+        value, here = second[p] if larger else value, 1 if larger else here
+        larger = (third[p] > value) | ((third[p] != third[p]) & (value == value))
+        value, here = third[p] if larger else value, 2 if larger else here
+        larger = (fourth[p] > value) | ((fourth[p] != fourth[p]) & (value == value))
+        y[p], which[p] = fourth[p] if larger else value, 3 if larger else here
+
+
+@njit(cache=True, error_model="numpy")
+def one_of_four(dy, which, four):  # type: ignore[no-untyped-def]
+    """The way back: each number of dy goes to its line of the four, zeros to the others."""
+    for number in range(4):
+        to, here = four[number], np.uint8(number)
+        for p in range(len(dy)):
+            to[p] = dy[p] if which[p] == here else dy.dtype.type(0)
