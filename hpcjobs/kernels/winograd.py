@@ -33,7 +33,7 @@ def forward(
     """The same as `convolution.forward` of a stride of 1, for the `taps` of its weights."""
     products = np.einsum("nhwabc,abcf->nhwabf", _tiles(x, top, left, y.shape, pooled), _square(taps))
     four = np.einsum("ia,jb,nhwabf->nhiwjf", A, A, products)
-    found = four.reshape(len(x), 2 * four.shape[1], 2 * four.shape[3], -1)
+    found = four.reshape(len(x), 2 * four.shape[1], 2 * four.shape[3], y.shape[3])
     if not pooled:
         found = found[:, : y.shape[1], : y.shape[2]]
     finish(found, bias, floor, pooled, y, which)
@@ -49,7 +49,7 @@ def backward(
     wide = before_pool(dy, which, pooled)
     even = np.zeros((len(x), 2 * tiles.shape[1], 2 * tiles.shape[2], dy.shape[3]), dtype=dy.dtype)
     even[:, : wide.shape[1], : wide.shape[2]] = wide
-    four = even.reshape(len(x), tiles.shape[1], 2, tiles.shape[2], 2, -1)
+    four = even.reshape(len(x), tiles.shape[1], 2, tiles.shape[2], 2, dy.shape[3])
     products = np.einsum("ia,jb,nhiwjf->nhwabf", A, A, four)
     slopes[...] = np.einsum("ai,bj,nhwabc,nhwabf->ijcf", G, G, tiles, products, optimize=True)
     if len(dx):

@@ -57,7 +57,7 @@ def test_convolutions(
 @pytest.mark.parametrize("pooled", [False, True], ids=["plain", "pooled"])
 @pytest.mark.parametrize(
     ("shape", "filters", "top", "left"),
-    [((2, 5, 6, 3), 2, 0, 0), ((2, 5, 4, 2), 3, 1, 1), ((7, 4, 4, 5), 1, 1, 1), ((1, 3, 3, 1), 1, 1, 0),
+    [((2, 5, 6, 3), 2, 0, 0), ((2, 5, 4, 2), 3, 1, 1), ((7, 4, 4, 5), 1, 1, 1), ((1, 3, 3, 1), 1, 1, 1),
      ((2, 4, 5, 2), 2, 2, 2), ((3, 41, 44, 8), 8, 0, 1), ((0, 5, 5, 2), 2, 0, 0)],
 )  # fmt: skip
 def test_winograds_convolution_is_the_convolution(
