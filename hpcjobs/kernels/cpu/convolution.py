@@ -45,7 +45,7 @@ def backward(x, weights, stride, top, left, pooled, dy, which, dx, slopes):  # t
     length, each = len(matrix), 4 * wide if pooled else wide
     most = max(1, min(len(dy) * tall, NUMBERS // max(1, each * (length + filters))))
     planes = _planes(x, size, stride, top, left, tall, wide, pooled)
-    back = np.zeros_like(planes) if len(dx) else np.zeros((0, 0, 0), x.dtype)
+    back = np.zeros_like(planes)
     patches, corners = (
         np.empty(length * most * each, x.dtype),
         np.empty(most * each * filters if pooled else 0, x.dtype),
@@ -70,18 +70,47 @@ def backward(x, weights, stride, top, left, pooled, dy, which, dx, slopes):  # t
             total[p] += flat[p]
         if len(dx):
             np.dot(matrix, out.T, columns)
-            to = _add_back(columns, size, stride, tall, wide, pooled, first, lines, back, to, top, left, dx)
+            to = _cut_adjoint(columns, size, stride, tall, wide, pooled, first, lines, back, to, top, left, dx)
     if len(dx):
-        _lay_together(back, top, left, dx[to])
+        _put_together(back, top, left, dx[to])
 
 
 @njit(cache=True, error_model="numpy")
 def _planes(x, size, stride, top, left, tall, wide, pooled):  # type: ignore[no-untyped-def]
-    """Room for the channels of one image, with zeros around it: (c, height, width)."""
+    """Room for the channels of one image, with zeros around it, every `step`-th column apart: (c, step, height, width).
+
+    So what one number of the weights meets in a line is one run of numbers.
+    """
     _, high, broad, channels = x.shape
-    step = 2 if pooled else 1
-    below, right = (tall * step - 1) * stride + size, (wide * step - 1) * stride + size
-    return np.zeros((channels, max(below, top + high), max(right, left + broad)), x.dtype)
+    step = 2 * stride if pooled else stride
+    below, right = (2 * tall if pooled else tall) * stride + size, (2 * wide if pooled else wide) * stride + size
+    return np.zeros((channels, step, max(below, top + high), max(right, left + broad) // step + 1), x.dtype)
+
+
+@njit(cache=True, error_model="numpy")
+def _take_apart(x, top, left, planes):  # type: ignore[no-untyped-def]
+    high, broad, channels = x.shape
+    step = planes.shape[1]
+    for y in range(high):
+        for c in range(channels):
+            for r in range(min(step, broad)):
+                begin = left + r
+                taken = planes[c, begin % step, top + y, begin // step :]
+                for p in range((broad - r + step - 1) // step):
+                    taken[p] = x[y, r + step * p, c]
+
+
+@njit(cache=True, error_model="numpy")
+def _put_together(planes, top, left, x):  # type: ignore[no-untyped-def]
+    high, broad, channels = x.shape
+    step = planes.shape[1]
+    for y in range(high):
+        for c in range(channels):
+            for r in range(min(step, broad)):
+                begin = left + r
+                given = planes[c, begin % step, top + y, begin // step :]
+                for p in range((broad - r + step - 1) // step):
+                    x[y, r + step * p, c] = given[p]
 
 
 @njit(cache=True, error_model="numpy")
@@ -96,66 +125,40 @@ def _cut(x, planes, at, size, stride, top, left, tall, wide, pooled, first, line
         image, line = number // tall, number % tall
         if image != at:
             at = image
-            _, high, broad, channels = x.shape
-            for y in range(high):
-                for c in range(channels):
-                    given, taken = x[at, y, :, c], planes[c, top + y, left : left + broad]
-                    for p in range(broad):
-                        taken[p] = given[p]
+            _take_apart(x[at], top, left, planes)
         for corner in range(step * step):
             place = (corner * lines + number - first) * wide
             above, before = (line * step + corner // 2) * stride, corner % 2 * stride
-            tap = 0
-            for i in range(size):
-                for j in range(size):
-                    for c in range(len(planes)):
-                        given, taken = planes[c, above + i, before + j :], out[tap, place : place + wide]
-                        if step * stride == 1:
-                            for p in range(wide):
-                                taken[p] = given[p]
-                        elif step * stride == 2:
-                            for p in range(wide):
-                                taken[p] = given[2 * p]
-                        else:
-                            for p in range(wide):
-                                taken[p] = given[step * stride * p]
-                        tap += 1
+            for tap in range(len(out)):
+                i, j, c = tap // len(planes) // size, tap // len(planes) % size, tap % len(planes)
+                given = planes[c, (before + j) % planes.shape[1], above + i, (before + j) // planes.shape[1] :]
+                taken = out[tap, place : place + wide]
+                for p in range(wide):
+                    taken[p] = given[p]
     return at
 
 
 @njit(cache=True, error_model="numpy")
-def _add_back(columns, size, stride, tall, wide, pooled, first, lines, planes, at, top, left, dx):  # type: ignore[no-untyped-def]
-    """The adjoint of `_cut`: add patches to where they were cut. Full `planes` go to dx."""
+def _cut_adjoint(columns, size, stride, tall, wide, pooled, first, lines, planes, at, top, left, dx):  # type: ignore[no-untyped-def]
+    """Patches are added to where they were cut; full `planes` go to dx."""
     step = 2 if pooled else 1
     for number in range(first, first + lines):
         image, line = number // tall, number % tall
         if image != at:
             if at >= 0:
-                _lay_together(planes, top, left, dx[at])
+                _put_together(planes, top, left, dx[at])
             at = image
             planes[...] = 0
         for corner in range(step * step):
             place = (corner * lines + number - first) * wide
             above, before = (line * step + corner // 2) * stride, corner % 2 * stride
-            tap = 0
-            for i in range(size):
-                for j in range(size):
-                    for c in range(len(planes)):
-                        given, taken = columns[tap, place : place + wide], planes[c, above + i, before + j :]
-                        for p in range(wide):
-                            taken[step * stride * p] += given[p]
-                        tap += 1
+            for tap in range(len(columns)):
+                i, j, c = tap // len(planes) // size, tap // len(planes) % size, tap % len(planes)
+                taken = planes[c, (before + j) % planes.shape[1], above + i, (before + j) // planes.shape[1] :]
+                given = columns[tap, place : place + wide]
+                for p in range(wide):
+                    taken[p] += given[p]
     return at
-
-
-@njit(cache=True, error_model="numpy")
-def _lay_together(planes, top, left, x):  # type: ignore[no-untyped-def]
-    high, broad, channels = x.shape
-    for y in range(high):
-        for c in range(channels):
-            given, taken = planes[c, top + y, left : left + broad], x[y, :, c]
-            for p in range(broad):
-                taken[p] = given[p]
 
 
 @njit(cache=True, error_model="numpy")

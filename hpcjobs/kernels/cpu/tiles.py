@@ -146,11 +146,10 @@ def undo_adjoint(four, place, sums, m):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _undo_adjoint(left, right, zero, one, two, three):  # type: ignore[no-untyped-def]
-    zero[:] = left
-    _plus(left, right, one)
-    _minus(left, right, two)
-    for p in range(len(right)):
-        three[p] = -right[p]
+    for p in range(len(left)):
+        zero[p], three[p] = left[p], -right[p]
+    for p in range(len(left)):
+        one[p], two[p] = left[p] + right[p], left[p] - right[p]
 
 
 @njit(cache=True, error_model="numpy")
