@@ -109,7 +109,7 @@ def run(settings: Settings, context: Context) -> str:
                 context.step_done(step, memory.state(schedule))
     if comm.size > 1:
         share = context.timing.share("exchange", "train")
-        context.progress.say(f"sums over ranks that nothing hid took {share:.1%} of training")
+        context.progress.say(f"sums over ranks that nothing hid: {share:.1%} of training")
     context.save(step, memory.state(schedule))
     with context.timing.phase("finish"):
         content = finish(ground, memory, step, context)
