@@ -23,10 +23,11 @@ def joins(pieces: int, own: Span) -> tuple[Join, ...]:
     found: list[Join] = []
     stride = 1
     while stride < pieces:
+        start = -(-own.start // (2 * stride)) * 2 * stride
         found += [
             (left, left + stride)
-            for left in range(0, pieces - stride, 2 * stride)
-            if own.start <= left and min(left + 2 * stride, pieces) <= own.stop
+            for left in range(start, min(own.stop, pieces - stride), 2 * stride)
+            if min(left + 2 * stride, pieces) <= own.stop
         ]
         stride *= 2
     return tuple(found)

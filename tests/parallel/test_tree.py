@@ -54,6 +54,14 @@ def test_pieces_of_three_ranks() -> None:
     assert upper_joins(8, 3) == ((4, 5), (0, 2), (4, 6), (0, 4))
 
 
+def test_every_piece_is_taken_up_once_on_ten_thousand_ranks() -> None:
+    pieces, ranks = 100_003, 10_000
+    firsts = [first for first, _ in owners(pieces, ranks)]
+    taken = [right for rank in range(ranks) for _, right in joins(pieces, piece(pieces, ranks, rank))]
+    assert sorted(firsts + taken) == list(range(pieces))
+    assert sorted(right for _, right in upper_joins(pieces, ranks)) == firsts[1:]
+
+
 def test_long_parts_are_added_to_their_end() -> None:
     parts = {index: np.full(2 * SLICE + 3, 2.0**index) for index in range(3)}
     add_up(parts, joins(3, Span(0, 3)))
