@@ -64,9 +64,9 @@ def main() -> None:
 
 
 def shares(turns: list[dict[str, float]]) -> dict[str, float]:
-    """The share of a step that the sum over shards takes, waiting for others included, where a side tells it."""
+    """The share of a step that the exchange between ranks takes from it, waiting included, where a side tells it."""
     told = [turn["exchange"] / turn["wall"] for turn in turns if "exchange" in turn]
-    return {"sum over shards": statistics.median(told)} if told else {}
+    return {"exchange, not hidden": statistics.median(told)} if told else {}
 
 
 def measured(side: str, processes: int, threads: int, pieces: int, steps: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
 from hpcjobs.jobs._cnn_transfer import as_input, said
 from hpcjobs.kernels.compiling import compile_augment, compile_network
+from hpcjobs.nn.gradients import gradient_rows
 from hpcjobs.nn.passes import Batch
 from hpcjobs.nn.schedule import rate
 from hpcjobs.nn.training import Shard, Step, train_step
@@ -57,7 +58,7 @@ def need(settings: Settings, ranks: int) -> int:
     owned = -(-settings.shards // ranks)
     rows = owned * ground.order.shard_rows
     each = int(np.prod(ground.network.takes)) + sum(int(np.prod(node.gives)) for node in ground.network.every())
-    numbers = 3 * rows * each + (owned + 8) * ground.network.size
+    numbers = 3 * rows * each + (gradient_rows(settings.shards, ranks) + 7) * ground.network.size
     return BASE_BYTES + 4 * numbers + input_bytes(settings, ground, owned)
 
 
@@ -88,8 +89,9 @@ def run(settings: Settings, context: Context) -> str:
         schedule = schedule_of(settings, loader.steps_per_epoch)
         memory = remember(state, ground, settings, schedule)
         basis = Batch(
-            True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm, frozen=ground.frozen
-        )
+            True, settings.batch_size, settings.shards, seed=settings.seed, communicator=comm, frozen=ground.frozen,
+            timed=partial(context.timing.phase, "exchange"),
+        )  # fmt: skip
         with context.timing.phase("train"):
             while step < schedule.total and not _has_waited(memory, step, loader, settings):
                 epoch, number = divmod(step, loader.steps_per_epoch)
@@ -105,6 +107,9 @@ def run(settings: Settings, context: Context) -> str:
                 detail = f"epoch {epoch + 1}  loss {done.loss:.4g}  accuracy {done.accuracy:.3f}"
                 context.progress.step(step, schedule.total, detail)
                 context.step_done(step, memory.state(schedule))
+    if comm.size > 1:
+        share = context.timing.share("exchange", "train")
+        context.progress.say(f"sums over ranks that nothing hid: {share:.1%} of training")
     context.save(step, memory.state(schedule))
     with context.timing.phase("finish"):
         content = finish(ground, memory, step, context)

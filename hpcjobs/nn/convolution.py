@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hpcjobs.kernels import convolution as kernels
 from hpcjobs.kernels import winograd
 from hpcjobs.kernels.product import product
+from hpcjobs.nn.blocks import Blocks
 from hpcjobs.nn.declared import Conv
 from hpcjobs.nn.room import Room
 
@@ -111,20 +112,25 @@ def dense_forward(xs: Sequence[Array], own: Mapping[str, Array], ys: Sequence[Ar
 
 
 def dense_backward(
-    xs: Sequence[Array],
-    own: Mapping[str, Array],
-    dys: Sequence[Array],
-    slopes: Sequence[Mapping[str, Array]],
-    dxs: Sequence[Array] | None,
-) -> None:
-    """Write the gradients of weights and bias to `slopes`, and those of each x to `dxs` unless it is None."""
-    for x, dy, slope in zip(xs, dys, slopes, strict=True):
-        if "bias" in slope:
-            kernels.column_sums(dy, slope["bias"])
-        product(x, dy, slope["weights"], flip_a=True)
+    xs: Sequence[Array], own: Mapping[str, Array], dys: Sequence[Array], sums: Sequence[Mapping[str, Array]],
+    dxs: Sequence[Array] | None, blocks: Blocks, room: Room,
+) -> None:  # fmt: skip
+    """Write the gradients of weights and bias to `sums` of each block, and those of each x to `dxs` unless it is None.
+
+    What shards give for some rows of weights is added while it is in the cache.
+    """
+    weights = own["weights"]
+    if "bias" in own:
+        with blocks.adding([one["bias"] for one in sums], room.inside("bias")) as parts:
+            for dy, part in zip(dys, parts, strict=True):
+                kernels.column_sums(dy, part)
+    for start in range(0, len(weights), ROWS):
+        run = slice(start, start + ROWS)
+        with blocks.adding([one["weights"][run] for one in sums], room.inside("weights")) as parts:
+            for x, dy, part in zip(xs, dys, parts, strict=True):
+                product(x[:, run], dy, part, flip_a=True)
     if dxs is None:
         return
-    weights = own["weights"]
     for start in range(0, len(weights), ROWS):
         matrix = weights[start : start + ROWS]
         for dx, dy in zip(dxs, dys, strict=True):

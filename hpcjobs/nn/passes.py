@@ -3,8 +3,9 @@
 Shards go side by side, so that batch normalisation can look at the whole global batch.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 
 from hpcjobs.kernels import pooling as pooling_kernels
 from hpcjobs.nn import convolution, declared, normalisation, pointwise, pooling
+from hpcjobs.nn.blocks import Blocks
 from hpcjobs.nn.network import Node, views
 from hpcjobs.nn.room import Room
 from hpcjobs.nn.transfer import learns
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.parallel.reduction import tree_sum
+from hpcjobs.parallel.shards import piece
 
 Array = NDArray[Any]
 ACTIVATIONS = (declared.Relu, declared.Leaky, declared.Sigmoid, declared.Tanh)
@@ -38,10 +41,17 @@ class Batch:
     communicator: Communicator = field(default_factory=SerialCommunicator)
     room: Room = field(default_factory=Room)
     frozen: frozenset[str] = frozenset()  # names of layers that are not trained
+    timed: Callable[[], AbstractContextManager[None]] = nullcontext  # around what sums over ranks take from the work
+
+    @property
+    def blocks(self) -> Blocks:
+        """The shards of this rank."""
+        return Blocks(self.pieces, piece(self.pieces, self.communicator.size, self.communicator.rank))
 
     def total(self, parts: Sequence[Array], out: Array) -> None:
         """The sum over all shards, on every rank."""
-        tree_sum(parts, self.pieces, out, self.communicator)
+        with self.timed():
+            tree_sum(parts, self.pieces, out, self.communicator)
 
 
 @dataclass(frozen=True)
@@ -98,18 +108,17 @@ def forward(
 
 def backward(
     traces: Sequence[Trace], dys: Sequence[Array], parameters: Array, gradients: Sequence[Array], batch: Batch,
-    *, wanted: bool = False,
+    *, wanted: bool = False, done: Callable[[Node], None] = lambda node: None,
 ) -> Sequence[Array]:  # fmt: skip
-    """Write the gradient of each shard to `gradients` (parameters,) of it; `dys` are used up. Collective.
+    """Write the gradient of each block of shards to `gradients` (parameters,) of it; `dys` are used up. Collective.
 
-    Returns the gradients of the inputs if they are `wanted`: nothing before the first layer that is trained asks for
-    them. What is written for layers that are not trained means nothing.
+    Tells which layer is `done`. Returns the gradients of the inputs if they are `wanted`: nothing before the first
+    layer that is trained asks for them. What is written for layers that are not trained means nothing.
     """
     first = 0 if wanted else next((i for i, one in enumerate(traces) if learns(one.node, batch.frozen)), len(traces))
     for number in range(len(traces) - 1, first - 1, -1):
         trace = traces[number]
         node, own = trace.node, views(parameters, trace.node.parameters)
-        slopes = [views(gradient, node.parameters) for gradient in gradients]
         room = batch.room.inside(node.name)
         needed = wanted or number > first
         if isinstance(node.layer, declared.Flatten):
@@ -118,24 +127,38 @@ def backward(
             continue  # the convolution before sees to it
         elif isinstance(node.layer, declared.Dense):
             dxs = [room.inside(shard).empty("dx", x.shape, x.dtype) for shard, x in enumerate(trace.xs)]
-            convolution.dense_backward(trace.xs, own, dys, slopes, dxs if needed else None)
+            sums = [views(gradient, node.parameters) for gradient in gradients]
+            convolution.dense_backward(trace.xs, own, dys, sums, dxs if needed else None, batch.blocks, room)
             dys = dxs
         elif isinstance(node.layer, declared.Conv):
             dxs = [room.inside(shard).empty("dx", x.shape, x.dtype) for shard, x in enumerate(trace.xs)]
             window = convolution.window_of(node.layer, *node.takes[:2])
-            convolution.conv_backward(trace.xs, own, window, dys, slopes, dxs if needed else None, room, trace.kept)
+            with _adding(node, gradients, batch) as slopes:
+                convolution.conv_backward(trace.xs, own, window, dys, slopes, dxs if needed else None, room, trace.kept)
             dys = dxs
         elif isinstance(node.layer, declared.Residual):
-            dys = _branches_backward(trace, dys, parameters, gradients, batch)
+            dys = _branches_backward(trace, dys, parameters, gradients, batch, done)
         elif isinstance(node.layer, declared.BatchNorm) and node.name in batch.frozen:
             for dy, inverse in zip(dys, trace.kept, strict=True):
                 dy *= (own["scale"] * inverse).astype(dy.dtype)
         elif isinstance(node.layer, declared.BatchNorm):
             count = batch.rows * normalisation.places(node.takes)
-            normalisation.normalise_backward(trace.xs, dys, own, slopes, trace.kept, count, batch.total)
+            with _adding(node, gradients, batch) as slopes:
+                normalisation.normalise_backward(trace.xs, dys, own, slopes, trace.kept, count, batch.total)
         else:
             dys = [_one_backward(trace, shard, dy, room) for shard, dy in enumerate(dys)]
+        done(node)
     return dys
+
+
+@contextmanager
+def _adding(node: Node, gradients: Sequence[Array], batch: Batch) -> Iterator[list[Mapping[str, Array]]]:
+    """Where each shard writes its gradient of one layer, by name; it is then added to that of its block."""
+    start, stop = (node.parameters[0].start, node.parameters[-1].stop) if node.parameters else (0, 0)
+    places = [replace(block, start=block.start - start) for block in node.parameters]
+    sums = [gradient[start:stop] for gradient in gradients]
+    with batch.blocks.adding(sums, batch.room.inside(node.name)) as parts:
+        yield [views(part, places) for part in parts]
 
 
 def _behind(nodes: Sequence[Node], number: int) -> tuple[float, bool, int]:
@@ -217,8 +240,9 @@ def _branches(
 
 
 def _branches_backward(
-    trace: Trace, dys: Sequence[Array], parameters: Array, gradients: Sequence[Array], batch: Batch
-) -> list[Array]:
+    trace: Trace, dys: Sequence[Array], parameters: Array, gradients: Sequence[Array], batch: Batch,
+    done: Callable[[Node], None],
+) -> list[Array]:  # fmt: skip
     """What comes back through both branches, added up; each uses up a dy of its own."""
     room = batch.room.inside(trace.node.name)
     copies = []
@@ -227,6 +251,6 @@ def _branches_backward(
         copy[...] = dy
         copies.append(copy)
     body, shortcut = trace.kept
-    ones = backward(body, dys, parameters, gradients, batch, wanted=True)
-    others = backward(shortcut, copies, parameters, gradients, batch, wanted=True)
+    ones = backward(body, dys, parameters, gradients, batch, wanted=True, done=done)
+    others = backward(shortcut, copies, parameters, gradients, batch, wanted=True, done=done)
     return [np.add(one, other, out=one) for one, other in zip(ones, others, strict=True)]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.nn.gradients import Gradients
 from hpcjobs.nn.losses import loss_of, probabilities, shares_of
 from hpcjobs.nn.network import Network
 from hpcjobs.nn.optimiser import Optimiser, update
@@ -71,15 +72,10 @@ def train_step(
     loss, accuracy = (float(number) / batch.rows for number in sums)
     if not np.isfinite(loss):
         return Step(loss, accuracy, _where(network, traces, batch))
-    flat = batch.room.empty("gradients", (len(xs), network.size), learner.parameters.dtype)
-    backward(traces, dys, learner.parameters, list(flat), batch)
+    gradients = Gradients(network, batch, learner.parameters.dtype)
+    backward(traces, dys, learner.parameters, gradients.blocks, batch, done=gradients.done)
     parts = trained_parts(network, batch.frozen)
-    for node, block in network.parameters():
-        if node.name in batch.frozen:
-            flat[:, block.start : block.stop] = 0
-    gradient = batch.room.empty("gradient", (network.size,), learner.parameters.dtype)
-    batch.total(list(flat), gradient)
-    update(optimiser, learner.parameters, gradient, dict(learner.moments), batch.step + 1, rate, parts)
+    update(optimiser, learner.parameters, gradients.total(), dict(learner.moments), batch.step + 1, rate, parts)
     if not np.isfinite(learner.parameters.sum()):
         wrong = next(
             node.name

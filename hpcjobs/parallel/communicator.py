@@ -1,6 +1,6 @@
 """What a job may ask of the other ranks, and the answer when there are none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -9,6 +9,16 @@ from numpy.typing import NDArray
 from hpcjobs.errors import UserError
 
 T = TypeVar("T")
+Message = tuple[int, NDArray[Any]]  # another rank, and the array for it or that its array overwrites
+
+
+class Request(Protocol):
+    """Messages on their way: until they are done, nobody may change what is sent or look at what is received."""
+
+    def done(self) -> bool:
+        """Whether all are; also lets MPI get on with them."""
+
+    def wait(self) -> None: ...
 
 
 class Communicator(Protocol):
@@ -32,11 +42,11 @@ class Communicator(Protocol):
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         """Stack one equally shaped array of each rank: result (size, *array.shape)."""
 
-    def send(self, array: NDArray[Any], to: int) -> None:
-        """Hand an array to one other rank, which waits for it in `recv`; may wait until it does."""
+    def start_exchange(self, outgoing: Sequence[Message], incoming: Sequence[Message], tag: int) -> Request:
+        """Begin to send arrays to other ranks and to overwrite others by what these send, of equal shape.
 
-    def recv(self, array: NDArray[Any], source: int) -> None:
-        """Overwrite `array` with the one of equal shape that another rank sends."""
+        Those between two ranks that have one tag arrive in the order in which both name them.
+        """
 
     def bcast_object(self, value: Any, root: int = 0) -> Any: ...
 
@@ -50,6 +60,16 @@ class Communicator(Protocol):
 
     def abort(self, code: int) -> None:
         """End every rank now."""
+
+
+class Arrived:
+    """The request of messages that nobody has to wait for."""
+
+    def done(self) -> bool:
+        return True
+
+    def wait(self) -> None:
+        pass
 
 
 class SerialCommunicator:
@@ -75,11 +95,10 @@ class SerialCommunicator:
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         return array[np.newaxis].copy()
 
-    def send(self, array: NDArray[Any], to: int) -> None:
-        raise ValueError(f"there is no rank {to} to send to")
-
-    def recv(self, array: NDArray[Any], source: int) -> None:
-        raise ValueError(f"there is no rank {source} to hear from")
+    def start_exchange(self, outgoing: Sequence[Message], incoming: Sequence[Message], tag: int) -> Request:
+        for other, _ in (*outgoing, *incoming):
+            raise ValueError(f"there is no rank {other} to exchange messages with")
+        return Arrived()
 
     def bcast_object(self, value: Any, root: int = 0) -> Any:
         return value

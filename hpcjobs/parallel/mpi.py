@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from hpcjobs.parallel.communicator import require_contiguous, require_integers
+from hpcjobs.parallel.communicator import Message, Request, require_contiguous, require_integers
 
 if "PMIX_RANK" in os.environ and MPI.Get_library_version().startswith("Open MPI v5"):
     # A message that arrives while another rank is still in MPI_Init can end that rank (open-mpi/ompi#12495).
@@ -17,6 +17,19 @@ if "PMIX_RANK" in os.environ and MPI.Get_library_version().startswith("Open MPI 
 
 # MPI 3 counts are 32-bit integers: larger buffers travel in pieces of at most this many elements.
 PIECE = 2**30
+
+
+class MPIRequest:
+    """`Request` over those of MPI."""
+
+    def __init__(self, requests: list[MPI.Request]) -> None:
+        self._requests = requests
+
+    def done(self) -> bool:
+        return MPI.Request.Testall(self._requests)
+
+    def wait(self) -> None:
+        MPI.Request.Waitall(self._requests)
 
 
 class MPICommunicator:
@@ -56,13 +69,10 @@ class MPICommunicator:
             gathered[:, lo : lo + step] = received
         return gathered.reshape(self.size, *array.shape)
 
-    def send(self, array: NDArray[Any], to: int) -> None:
-        for part in self._pieces(array):
-            self._comm.Send(part, dest=to)
-
-    def recv(self, array: NDArray[Any], source: int) -> None:
-        for part in self._pieces(array):
-            self._comm.Recv(part, source=source)
+    def start_exchange(self, outgoing: Sequence[Message], incoming: Sequence[Message], tag: int) -> Request:
+        receives = [self._comm.Irecv(part, other, tag) for other, array in incoming for part in self._pieces(array)]
+        sends = [self._comm.Isend(part, other, tag) for other, array in outgoing for part in self._pieces(array)]
+        return MPIRequest([*receives, *sends])
 
     def bcast_object(self, value: Any, root: int = 0) -> Any:
         return self._comm.bcast(value, root=root)

@@ -74,10 +74,14 @@ def _timing(found: Arrays) -> list[Grid]:
         return []
     if seconds.ndim != 2 or phases.shape != seconds.shape[1:]:
         return []
-    rows = [(_word(phase), *spread(column)) for phase, column in zip(phases, seconds.T, strict=True)]
-    rows.append(("all", *spread(seconds.sum(axis=1))))
+    whole = seconds.sum()
+    rows = [
+        (_word(phase), *spread(column), f"{column.sum() / whole:.1%}" if whole > 0 else "")
+        for phase, column in zip(phases, seconds.T, strict=True)
+    ]
+    rows.append(("all", *spread(seconds.sum(axis=1)), ""))
     title = f"Seconds of the last attempt, over {len(seconds)} rank{'s' * (len(seconds) > 1)}"
-    return [Grid(title, ("phase", "least", "mean", "most"), rows)]
+    return [Grid(title, ("phase", "least", "mean", "most", "share"), rows)]
 
 
 def spread(values: NDArray[Any]) -> tuple[str, str, str]:

@@ -15,13 +15,22 @@ class Timing:
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
+        self._inner = 0.0  # of phases inside the one that goes on
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count the time of a block to a phase; every rank enters the same phases."""
+        """Count the time of a block to a phase, less that of phases inside it; every rank enters the same phases."""
+        before, self._inner = self._inner, 0.0
         began = time.perf_counter()
         yield
-        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
+        whole = time.perf_counter() - began
+        self._seconds[name] = self._seconds.get(name, 0.0) + whole - self._inner
+        self._inner = before + whole
+
+    def share(self, part: str, rest: str) -> float:
+        """What part of the time of two phases the first has taken on this rank; 0 if neither came."""
+        seconds, others = (self._seconds.get(name, 0.0) for name in (part, rest))
+        return seconds / (seconds + others) if seconds else 0.0
 
     def variables(self, communicator: Communicator) -> dict[str, Variable]:
         """The `/timing` data sets. Collective."""

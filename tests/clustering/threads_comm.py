@@ -3,16 +3,46 @@
 import pickle
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.parallel.communicator import Communicator, require_integers
+from hpcjobs.parallel.communicator import Communicator, Message, Request, require_integers
 
 T = TypeVar("T")
 TIMEOUT = 300.0  # rank 0 may have kernels to compile, while other tests do as well
+
+
+class Posts(dict[tuple[int, int, int], queue.SimpleQueue[NDArray[Any]]]):
+    """What is on its way, by sender, receiver and tag."""
+
+    def __missing__(self, key: tuple[int, int, int]) -> queue.SimpleQueue[NDArray[Any]]:
+        return self.setdefault(key, queue.SimpleQueue())  # of two threads that come at once, one makes it
+
+
+class ThreadRequest:
+    """Messages that arrive one by one; nothing is there at the first look, as in MPI it may be."""
+
+    def __init__(self, coming: list[tuple[queue.SimpleQueue[NDArray[Any]], NDArray[Any]]]) -> None:
+        self._coming = coming
+        self._looked = False
+
+    def done(self) -> bool:
+        if self._looked:
+            while self._coming and not self._coming[0][0].empty():
+                self.wait_for_one()
+        self._looked = True
+        return not self._coming
+
+    def wait(self) -> None:
+        while self._coming:
+            self.wait_for_one()
+
+    def wait_for_one(self) -> None:
+        post, array = self._coming.pop(0)
+        array[...] = post.get(timeout=TIMEOUT)
 
 
 class ThreadCommunicator:
@@ -20,14 +50,12 @@ class ThreadCommunicator:
 
     library = "threads of one process"
 
-    def __init__(
-        self, rank: int, size: int, barrier: threading.Barrier, slots: list[Any], posts: dict[tuple[int, int], Any]
-    ) -> None:
+    def __init__(self, rank: int, size: int, barrier: threading.Barrier, slots: list[Any], posts: Posts) -> None:
         self.rank = rank
         self.size = size
         self._barrier = barrier
         self._slots = slots
-        self._posts = posts  # what is on its way, by sender and receiver
+        self._posts = posts
 
     def _exchange(self, value: Any) -> list[Any]:
         """The value of every rank, on every rank."""
@@ -53,11 +81,11 @@ class ThreadCommunicator:
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         return np.stack(self._exchange(array.copy()))
 
-    def send(self, array: NDArray[Any], to: int) -> None:
-        self._posts[self.rank, to].put(array.copy())
-
-    def recv(self, array: NDArray[Any], source: int) -> None:
-        array[...] = self._posts[source, self.rank].get(timeout=TIMEOUT)
+    def start_exchange(self, outgoing: Sequence[Message], incoming: Sequence[Message], tag: int) -> Request:
+        for to, array in outgoing:
+            assert to != self.rank, "messages go to other ranks"
+            self._posts[self.rank, to, tag].put(array.copy())
+        return ThreadRequest([(self._posts[source, self.rank, tag], array) for source, array in incoming])
 
     def bcast_object(self, value: Any, root: int = 0) -> Any:
         return pickle.loads(self._exchange(pickle.dumps(value))[root])  # noqa: S301
@@ -79,7 +107,7 @@ def on_ranks(size: int, action: Callable[[Communicator], T]) -> list[T]:
     """Run `action` on `size` ranks at once; the value of each, or the failure that came first."""
     barrier = threading.Barrier(size)
     slots: list[Any] = [None] * size
-    posts = {(a, b): queue.SimpleQueue[NDArray[Any]]() for a in range(size) for b in range(size)}
+    posts = Posts()
     values: list[Any] = [None] * size
     failures: list[BaseException] = []
 

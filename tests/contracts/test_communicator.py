@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clustering.threads_comm import on_ranks
 from numpy.typing import NDArray
 
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
@@ -117,19 +118,43 @@ def object_verbs_carry_any_value(communicator: Communicator) -> None:
     assert [value["array"].size for value in gathered] == list(range(communicator.size))
 
 
-def what_is_sent_arrives_at_one_rank_in_order(communicator: Communicator) -> None:
-    for sender in range(communicator.size):
-        for receiver in range(communicator.size):
-            if sender == receiver:
-                continue
-            for shape in SHAPES:
-                for dtype in TYPES:
-                    if communicator.rank == sender:
-                        communicator.send(sent_by(sender, shape, dtype), receiver)
-                    elif communicator.rank == receiver:
-                        array = np.zeros(shape, dtype=dtype)
-                        communicator.recv(array, sender)
-                        np.testing.assert_array_equal(array, sent_by(sender, shape, dtype))
+def messages_between_two_ranks_arrive_in_order(communicator: Communicator) -> None:
+    rank, arrays = communicator.rank, [(shape, dtype) for shape in SHAPES for dtype in TYPES]
+    others = [other for other in range(communicator.size) if other != rank]
+    for wait in (True, False):
+        outgoing = [(other, sent_by(rank + other, *array)) for other in others for array in arrays]
+        incoming = [(other, np.zeros(*array)) for array in arrays for other in reversed(others)]
+        request = communicator.start_exchange(outgoing, incoming, 1)
+        if wait:
+            request.wait()
+        while not request.done():
+            pass
+        expected = [sent_by(rank + other, *array) for array in arrays for other in reversed(others)]
+        for (_, found), array in zip(incoming, expected, strict=True):
+            np.testing.assert_array_equal(found, array, strict=True)
+        request.wait()
+
+
+def messages_of_other_tags_may_be_started_and_ended_in_any_order(communicator: Communicator) -> None:
+    rank, places = communicator.rank, {tag: np.zeros((communicator.size, 5)) for tag in range(4)}
+    requests = {}
+    for tag in sorted(places, reverse=rank % 2 > 0):
+        outgoing = [(to, np.full(5, 10.0 * tag + rank)) for to in range(communicator.size) if to != rank]
+        incoming = [(other, place) for other, place in enumerate(places[tag]) if other != rank]
+        requests[tag] = communicator.start_exchange(outgoing, incoming, tag)
+    for tag in (2, 0, 3, 1):
+        requests[tag].wait()
+    for tag, place in places.items():
+        place[rank] = 10.0 * tag + rank
+        np.testing.assert_array_equal(place, 10.0 * tag + np.arange(communicator.size)[:, None] + np.zeros(5))
+
+
+def one_rank_may_send_what_nobody_answers(communicator: Communicator) -> None:
+    first = communicator.rank == 0
+    array = np.arange(7) if first else np.zeros(7, dtype=np.int64)
+    outgoing = [(to, array) for to in range(1, communicator.size)] if first else []
+    communicator.start_exchange(outgoing, [] if first else [(0, array)], 0).wait()
+    np.testing.assert_array_equal(array, np.arange(7))
 
 
 def node_ranks_count_up_on_one_host(communicator: Communicator) -> None:
@@ -155,7 +180,9 @@ PROMISES: list[Callable[[Communicator], None]] = [
     buffers_that_are_not_contiguous_are_refused,
     contiguous_parts_of_larger_arrays_are_taken,
     object_verbs_carry_any_value,
-    what_is_sent_arrives_at_one_rank_in_order,
+    messages_between_two_ranks_arrive_in_order,
+    messages_of_other_tags_may_be_started_and_ended_in_any_order,
+    one_rank_may_send_what_nobody_answers,
     node_ranks_count_up_on_one_host,
     rank_and_size_belong_together,
 ]
@@ -174,3 +201,10 @@ def test_mpi_communicator_keeps_every_promise(piece: int) -> None:
 
     for promise in PROMISES:
         promise(MPICommunicator(piece=piece))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_threads_as_ranks_keep_the_promises_of_messages(ranks: int) -> None:
+    for promise in PROMISES:
+        if "message" in promise.__name__ or "one_rank" in promise.__name__:
+            on_ranks(ranks, promise)

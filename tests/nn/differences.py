@@ -36,7 +36,7 @@ def slopes(
         return sum(float((y * w).sum()) for y, w in zip(ys, weights, strict=True)), traces, batch
 
     _, traces, batch = value(parameters, xs)
-    gradients = [np.full(network.size, np.nan) for _ in rows]
+    gradients = [np.full(network.size, np.nan)]  # one block of shards
     dxs = backward(traces, [w.copy() for w in weights], parameters, gradients, batch, wanted=True)
     still = [block for node, block in network.parameters() if node.name in frozen]
     for block, gradient in product(still, gradients):

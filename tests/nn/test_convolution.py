@@ -8,8 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hpcjobs.nn import convolution
+from hpcjobs.nn.blocks import Blocks
 from hpcjobs.nn.convolution import Window, conv_backward, conv_forward, dense_backward, dense_forward
 from hpcjobs.nn.room import Room
+from hpcjobs.parallel.shards import Span
 
 Floats = NDArray[np.float64]
 
@@ -94,10 +96,14 @@ def test_dense_layers_are_products_in_any_shard(features: int) -> None:
     xs = [draw.normal(size=(rows, features)) for rows in (2, 1, 3)]
     ys, dys = ([draw.normal(size=(len(x), 5)) for x in xs] for _ in range(2))
     dense_forward(xs, own, ys)
-    slopes, dxs = [{name: np.empty_like(own[name]) for name in own} for _ in xs], [np.empty_like(x) for x in xs]
-    dense_backward(xs, own, dys, slopes, dxs)
-    for x, y, dy, found, dx in zip(xs, ys, dys, slopes, dxs, strict=True):
-        np.testing.assert_allclose(y, x @ own["weights"] + own["bias"], rtol=1e-11, atol=1e-12)
-        np.testing.assert_allclose(found["weights"], x.T @ dy, rtol=1e-11, atol=1e-12)
-        np.testing.assert_allclose(found["bias"], dy.sum(axis=0), rtol=1e-11, atol=1e-12)
-        np.testing.assert_allclose(dx, dy @ own["weights"].T, rtol=1e-11, atol=1e-12)
+    for pieces, first, together in ((3, 0, [(0, 3)]), (4, 1, [(0, 1), (1, 3)]), (8, 5, [(0, 1), (1, 3)])):
+        sums = [{name: np.empty_like(own[name]) for name in own} for _ in together]
+        dxs = [np.empty_like(x) for x in xs]
+        dense_backward(xs, own, dys, sums, dxs, Blocks(pieces, Span(first, first + 3)), Room())
+        for (start, stop), found in zip(together, sums, strict=True):
+            x, dy = np.concatenate(xs[start:stop]), np.concatenate(dys[start:stop])
+            np.testing.assert_allclose(found["weights"], x.T @ dy, rtol=1e-11, atol=1e-12)
+            np.testing.assert_allclose(found["bias"], dy.sum(axis=0), rtol=1e-11, atol=1e-12)
+        for x, y, dy, dx in zip(xs, ys, dys, dxs, strict=True):
+            np.testing.assert_allclose(y, x @ own["weights"] + own["bias"], rtol=1e-11, atol=1e-12)
+            np.testing.assert_allclose(dx, dy @ own["weights"].T, rtol=1e-11, atol=1e-12)

@@ -5,12 +5,14 @@ import pytest
 from clustering.threads_comm import on_ranks
 from numpy.typing import NDArray
 
+from hpcjobs.nn import gradients
 from hpcjobs.nn.declared import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Relu, Residual
 from hpcjobs.nn.network import build, first_parameters, first_statistics
 from hpcjobs.nn.optimiser import Optimiser, first_moments
 from hpcjobs.nn.passes import Batch
 from hpcjobs.nn.training import Goal, Learner, Step, train_step
-from hpcjobs.parallel.communicator import Communicator
+from hpcjobs.nn.transfer import frozen_layers
+from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.parallel.shards import Shards
 
 LAYERS = (
@@ -19,33 +21,56 @@ LAYERS = (
     Dense(units=7), Relu(), Dropout(rate=0.3), Dense(units=3),
 )  # fmt: skip
 SHARDS, ROWS = 8, 2
+Found = tuple[NDArray[np.float32], NDArray[np.float64], list[Step]]
 
 
-def trained(communicator: Communicator, steps: int = 3) -> tuple[NDArray[np.float32], NDArray[np.float64], list[Step]]:
+def trained(communicator: Communicator, shards: int = SHARDS, freeze: str | None = None) -> Found:
     """Parameters and statistics after some steps, and what was told of these."""
     network, optimiser = build(LAYERS, (6, 5, 2)), Optimiser("adamw", decay=0.1, clip=0.5)
-    parameters = first_parameters(network, 1, "he", np.dtype(np.float32))
+    parameters, frozen = first_parameters(network, 1, "he", np.dtype(np.float32)), frozen_layers(network, freeze)
     learner = Learner(parameters, first_statistics(network), first_moments(optimiser, parameters))
     draw, told = np.random.default_rng(2), []
-    for step in range(steps):
-        images = draw.normal(size=(SHARDS, ROWS, 6, 5, 2)).astype(np.float32)
-        targets = draw.integers(0, 3, (SHARDS, ROWS))
-        owned = Shards(SHARDS * ROWS, SHARDS).owned(communicator.rank, communicator.size)
+    for step in range(3):
+        images = draw.normal(size=(shards, ROWS, 6, 5, 2)).astype(np.float32)
+        targets = draw.integers(0, 3, (shards, ROWS))
+        owned = Shards(shards * ROWS, shards).owned(communicator.rank, communicator.size)
         parts = [(images[shard], targets[shard], np.arange(ROWS) + shard * ROWS) for shard in owned]
         samples = [rows for _, _, rows in parts]
-        batch = Batch(True, SHARDS * ROWS, SHARDS, samples, seed=4, step=step, communicator=communicator)
+        batch = Batch(
+            True, shards * ROWS, shards, samples, seed=4, step=step, communicator=communicator, frozen=frozen
+        )  # fmt: skip
         goal = Goal("categorical", 0.1, (1.0, 2.0, 0.5))
         told.append(train_step(network, learner, optimiser, goal, parts, batch, 0.01))
     return parameters, learner.statistics, told
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4, 8, 9])
-def test_any_number_of_ranks_gives_the_same_network(ranks: int) -> None:
-    (expected,) = on_ranks(1, trained)
-    for parameters, statistics, told in on_ranks(ranks, trained):
-        np.testing.assert_array_equal(parameters.view(np.uint32), expected[0].view(np.uint32))
-        np.testing.assert_array_equal(statistics, expected[1])
-        assert told == expected[2]
+def same(found: Found, expected: Found) -> None:
+    np.testing.assert_array_equal(found[0].view(np.uint32), expected[0].view(np.uint32))
+    np.testing.assert_array_equal(found[1], expected[1])
+    assert found[2] == expected[2]
+
+
+# Where every layer travels alone, and where all travel together at the end.
+@pytest.mark.parametrize("least", [0, gradients.LEAST])
+@pytest.mark.parametrize("freeze", [None, "conv_1,residual_1"])
+@pytest.mark.parametrize("shards", [8, 5])
+def test_any_number_of_ranks_gives_the_same_network(
+    shards: int, freeze: str | None, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (expected,) = on_ranks(1, lambda communicator: trained(communicator, shards, freeze))
+    monkeypatch.setattr(gradients, "LEAST", least)
+    for ranks in (2, 3, 4, 5, 8, 11):
+        for found in on_ranks(ranks, lambda communicator: trained(communicator, shards, freeze)):
+            same(found, expected)
+
+
+@pytest.mark.mpi(ranks=(2, 3))
+def test_ranks_of_mpi_give_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hpcjobs.parallel.mpi import MPICommunicator
+
+    for least in (0, gradients.LEAST):
+        monkeypatch.setattr(gradients, "LEAST", least)
+        same(trained(MPICommunicator()), trained(SerialCommunicator()))
 
 
 def test_statistics_are_those_of_the_whole_batch() -> None:
