@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fair import clean_start, machine
+from fair import THREADS, clean_start, machine
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cats-dogs.toml"
 ARCHIVE = "cats-vs-dogs.tar"
@@ -143,7 +143,8 @@ def by_keras(work: Path, epochs: int, seed: int, threads: int) -> None:
 
 
 def hpcjobs(work: Path, *argv: str) -> None:
-    env = os.environ | {"XDG_STATE_HOME": str(work / "state")}
+    env = {name: value for name, value in os.environ.items() if name not in THREADS}
+    env["XDG_STATE_HOME"] = str(work / "state")
     done = subprocess.run(
         [sys.executable, "-m", "hpcjobs", *argv], cwd=work, env=env, check=False, capture_output=True, text=True
     )
