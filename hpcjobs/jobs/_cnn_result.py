@@ -72,7 +72,7 @@ def as_trained(ground: Ground, learner: Learner) -> Trained:
     """A network while it still learns, as a result would keep it."""
     return Trained(
         ground.network, learner.parameters, learner.statistics, ground.kind, ground.classes, ground.names,
-        ground.preparation,
+        ground.preparation, ground.images.source.dtype.name,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
 from hpcjobs.jobs._cnn_export import EXPORTS
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import input_bytes, measured, open_batches, record
-from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, features, predict, shape_of
+from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, dtype_of, features, predict, shape_of
 from hpcjobs.jobs._cnn_result import as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
@@ -36,6 +36,7 @@ __all__ = [
     "Settings",
     "check",
     "describe",
+    "dtype_of",
     "evaluate",
     "features",
     "figures",
