@@ -18,11 +18,17 @@ TOLD = 10  # classes that a message lists
 
 
 def locate_images(
-    argument: str, shape: str | None = None, flag: str = "--image-shape", known: tuple[int, ...] = ()
+    argument: str,
+    shape: str | None = None,
+    flag: str = "--image-shape",
+    known: tuple[int, ...] = (),
+    *,
+    features: bool = False,
 ) -> Source:
     """Images (rows, height, width, channels) that a flag names.
 
     `shape` (HxW or HxWxC, what `flag` says) makes flat rows images; without it they have the `known` shape, if any.
+    As `features` they are images of one pixel (rows, 1, 1, features) then.
     """
     found = locate_at(*split_name(argument), FEATURES)
     if found.dtype.name not in TAKEN:
@@ -32,9 +38,14 @@ def locate_images(
         )
     if shape is None and known and (len(found.shape) == 2 or found.shape[1:] == known):
         shape, flag = "x".join(map(str, known)), "the network takes"
+    if shape is None and features and len(found.shape) == 2:
+        return replace(found, shape=(found.rows, 1, 1, found.shape[1]))
     size = image_shape(str(found), found.shape[1:], shape, flag, shown=False)
     if size is None:
-        raise DataError(f"{found}: a row has {found.shape[1]} values and no height and width; name its {flag} HxWxC")
+        raise DataError(
+            f"{found}: a row has {found.shape[1]} values and no height and width; name its {flag} HxWxC, or take a "
+            "network without convolutions and pools, such as --network mlp"
+        )
     return replace(found, shape=(found.rows, *size, *((1,) if len(size) == 2 else ())))
 
 

@@ -80,7 +80,8 @@ def run(settings: Settings, context: Context) -> str:
     with context.timing.phase("read"):
         record(ground, context)
         if (given := ground.given) is not None:
-            context.progress.say(said(given, ground.network, ground.frozen))
+            for line in (said(given, ground.network, ground.frozen), *ground.notes):
+                context.progress.say(line)
             context.use_input(*on_root(comm, lambda: as_input(given)))
         ground = measured(ground, context)
         batches = open_batches(settings, ground, context)
@@ -108,7 +109,7 @@ def run(settings: Settings, context: Context) -> str:
                 context.step_done(step, memory.state(schedule))
     context.save(step, memory.state(schedule))
     with context.timing.phase("finish"):
-        content = finish(ground, memory, step, context)
+        content = finish(ground, memory, step, settings.keep_images, context)
     return context.publish_result(f"network of {ground.images.source.file.name} after {step} steps", content)
 
 
