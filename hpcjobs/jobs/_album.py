@@ -28,7 +28,7 @@ class Album:
 
     @property
     def name(self) -> str:
-        return split_name(self.data)[0].resolve().name
+        return split_name(self.data)[0].resolve().name or "images"
 
     def images(self) -> int:
         """How many image files there are."""

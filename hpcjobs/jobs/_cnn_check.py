@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.data.labels import as_classes, as_numbers, locate_images, locate_labels, own_classes, read_labels
+from hpcjobs.data.labels import TOLD, as_classes, as_numbers, locate_images, locate_labels, own_classes, read_labels
 from hpcjobs.data.order import Order, order_for
 from hpcjobs.data.source import Source
 from hpcjobs.errors import DataError, SettingsError
@@ -85,8 +86,18 @@ def check(settings: Settings) -> Ground:
     order = order_for(source.rows, source.row_bytes, settings.batch_size, settings.shards, settings.seed)
     return Ground(
         Images(source, labels, values), validation, network, kind, classes, names, preparation, order, given, frozen,
-        () if given is None else prepared.lines(given),
+        (*_unseen(values, classes, names), *(() if given is None else prepared.lines(given))),
     )  # fmt: skip
+
+
+def _unseen(values: NDArray[Any], classes: int, names: Sequence[str]) -> tuple[str, ...]:
+    """A line where some classes have no image, as when they are numbered from 1."""
+    if classes == 1:
+        return ()
+    unseen = np.flatnonzero(np.bincount(values, minlength=classes) == 0).tolist()
+    some = ", ".join(names[number] if names else str(number) for number in unseen[:TOLD])
+    more = ", ..." if len(unseen) > TOLD else ""
+    return (f"warning: {len(unseen)} of {classes} classes have no image to train on: {some}{more}",) if unseen else ()
 
 
 def known_images(

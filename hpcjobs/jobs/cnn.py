@@ -80,9 +80,10 @@ def run(settings: Settings, context: Context) -> str:
     with context.timing.phase("read"):
         record(ground, context)
         if (given := ground.given) is not None:
-            for line in (said(given, ground.network, ground.frozen), *ground.notes):
-                context.progress.say(line)
+            context.progress.say(said(given, ground.network, ground.frozen))
             context.use_input(*on_root(comm, lambda: as_input(given)))
+        for line in ground.notes:
+            context.progress.say(line)
         ground = measured(ground, context)
         batches = open_batches(settings, ground, context)
     with batches as loader:
@@ -157,8 +158,11 @@ def _logged(done: Step, speed: float, memory: Memory, ground: Ground) -> dict[st
 def _refuse_divergence(done: Step, step: int, speed: float) -> None:
     """Stop where numbers are no longer finite; the checkpoints before stay. On every rank."""
     if done.bad:
+        remedy = "a lower --learning-rate, or --clip 1"
+        if done.bad == "the images":
+            remedy = "a smaller --rescale, or mend what --augmentation makes of them"
         raise SettingsError(
             f"training diverged at step {step}: the first numbers that are not finite are those of {done.bad}, at a "
-            f"learning rate of {speed:g} (loss {done.loss:g}); take a lower --learning-rate, or --clip 1; "
+            f"learning rate of {speed:g} (loss {done.loss:g}); take {remedy}; "
             "the checkpoints before this step are kept"
         )
