@@ -60,7 +60,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str = ""
 
     def preparation(self) -> Preparation:
-        """How images are prepared for the network."""
+        """How images are prepared for the network; ValueError for what does not fit together."""
+        if self.channels is not None and any(len(column) != self.images[2] for column in self.channels):
+            raise ValueError(f"mean and deviation of other than {self.images[2]} channels")
         channels = None if self.channels is None else Channels(*(np.array(column) for column in self.channels))
         return Preparation(self.augmentation, self.images, self.rescale, channels=channels)
 

@@ -41,7 +41,8 @@ def prepare(settings: Settings, source: Source, given: Given | None) -> Prepared
     taken: list[str] = []
     against: list[str] = []
     other: list[str] = []
-    if given.facts.dtype not in ("", source.dtype.name):
+    other_type = given.facts.dtype not in ("", source.dtype.name)
+    if other_type:
         other.append(f"they are {source.dtype} times {rescale:g}, there {given.facts.dtype} times {there.rescale:g}")
     elif settings.rescale is None and rescale != there.rescale:
         rescale = there.rescale
@@ -58,8 +59,9 @@ def prepare(settings: Settings, source: Source, given: Given | None) -> Prepared
     if augmentation.crop is None and there.augmentation.crop is not None and source.shape[1:] == there.shape:
         augmentation = msgspec.structs.replace(augmentation, crop=there.augmentation.crop)
         taken.append(f"crop={augmentation.crop}")
-    channels = there.channels if augmentation.standardise == "feature" and source.shape[3] == there.shape[2] else None
-    if channels is not None:
+    channels = None
+    if augmentation.standardise == "feature" and source.shape[3] == there.shape[2] and not other_type:
+        channels = there.channels
         taken.append("mean and deviation of each channel")
     found = Preparation(augmentation, source.shape[1:], rescale, settings.seed, channels=channels)
     if found.prepared_shape != there.prepared_shape:

@@ -123,9 +123,7 @@ def test_mistakes_are_named_before_any_work(data: Path, case: str) -> None:
 @pytest.mark.parametrize("flag", ["--data", "--validation"])
 def test_a_folder_of_images_to_train_on_leads_to_its_import(data: Path, flag: str) -> None:
     named = {"data": f"{data}:/x/x"} | {flag[2:]: f"{data.parent}/photos"}
-    with pytest.raises(
-        UserError, match=r"photos: images are read from an HDF5 file.*hpcjobs data import .*--size"
-    ):
+    with pytest.raises(UserError, match=r"photos: images are read from an HDF5 file.*hpcjobs data import .*--size"):
         check(Settings(**LENET, **named))
 
 

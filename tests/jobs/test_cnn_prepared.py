@@ -69,6 +69,12 @@ def test_what_is_taken_over_is_kept_in_the_result_and_told(folder: Path, capfd: 
     assert (facts["rescale"], facts["dtype"], facts["augmentation"]["crop"]) == (0.01, "uint8", "6x6")
 
 
+def test_images_of_another_type_are_standardised_by_themselves(folder: Path) -> None:
+    ground = check(settings(folder, "shares", "told"))
+    assert ground.preparation.channels is None and ground.preparation.augmentation.standardise == "feature"
+    assert any("they are float32 times 1, there uint8 times 0.01" in line for line in ground.notes)
+
+
 def test_nothing_is_told_where_nothing_differs(folder: Path) -> None:
     for data in ("bytes", "flat"):  # flat rows are images as those of the network were
         ground = check(settings(folder, data, "plain", freeze="1"))
@@ -111,7 +117,13 @@ def test_images_that_are_others_are_told_and_never_refused(
         assert any(line.startswith("warning: ") and words in line for line in notes), notes
 
 
-@pytest.mark.parametrize("damage", ["{", '{"layers": []}', '{"rescale": "much"}'])
+MISFIT = json.dumps(
+    {"layers": [], "loss": "binary", "classes": 2, "images": [8, 8, 3], "rescale": 1, "augmentation": {},
+     "channels": [[1.0], [1.0]]}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["{", '{"layers": []}', '{"rescale": "much"}', MISFIT])
 def test_a_network_that_tells_nonsense_of_itself_is_named(folder: Path, damage: str) -> None:
     from hpcjobs.data import safetensors
 
