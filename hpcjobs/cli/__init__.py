@@ -26,6 +26,11 @@ class Parser(argparse.ArgumentParser):
         empty = next((word for word in argv if word.startswith("--") and word.endswith("=--")), None)
         if empty:  # argparse would drop the value
             raise SettingsError(f"{self.prog}: {empty[:-3]} is '--': not a value")
+        if sum(word == "--data" or word.startswith("--data=") for word in argv) > 1:
+            raise SettingsError(
+                f"{self.prog}: --data is given twice; rows of several files are joined by their ids first: "
+                "hpcjobs data join A.h5 B.h5 OUT.h5"
+            )
         found, unknown = self.parse_known_args(argv)
         if unknown:
             wrong = unknown[0].split("=")[0]

@@ -35,9 +35,16 @@ def arguments(argv: list[str]) -> dict[str, Any]:
     """Model, rows, file to write and ranks."""
     parser = Parser(prog="hpcjobs predict", description=__doc__)
     parser.add_argument("model", metavar="RUN", help="run folder, its name, or a result.h5")
-    parser.add_argument("data", metavar="DATA.h5", help="new rows: FILE.h5 or FILE.h5:/path")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="new rows: FILE.h5, FILE.h5:/path, or a folder or archive of images",
+    )
     parser.add_argument("file", metavar="OUT.h5", help="file to write: /prediction/id and what is said of each row")
     parser.add_argument("--layer", metavar="NAME", help="write what this layer of a network gives, as features")
+    parser.add_argument(
+        "--bad-rows", choices=("refuse", "skip"), default="refuse", help="what to do with images that are damaged"
+    )
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 if it exists")
     _ranks.add_ranks(parser)
     given = vars(parser.parse(argv))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.data.imagefiles import is_album
 from hpcjobs.data.imageshape import image_shape
 from hpcjobs.data.slab import name_row
 from hpcjobs.data.source import FEATURES, Reader, Source, locate_at, split_name
@@ -18,13 +19,25 @@ TOLD = 10  # classes that a message lists
 
 
 def locate_images(
-    argument: str, shape: str | None = None, flag: str = "--image-shape", known: tuple[int, ...] = ()
+    argument: str,
+    shape: str | None = None,
+    flag: str = "--image-shape",
+    known: tuple[int, ...] = (),
+    *,
+    features: bool = False,
 ) -> Source:
     """Images (rows, height, width, channels) that a flag names.
 
     `shape` (HxW or HxWxC, what `flag` says) makes flat rows images; without it they have the `known` shape, if any.
+    As `features` they are images of one pixel (rows, 1, 1, features) then.
     """
-    found = locate_at(*split_name(argument), FEATURES)
+    path, name = split_name(argument)
+    if is_album(path):
+        raise DataError(
+            f"{argument}: images are read from an HDF5 file here; make one of them: hpcjobs data import {argument} "
+            "OUT.h5 --size HxW"
+        )
+    found = locate_at(path, name, FEATURES)
     if found.dtype.name not in TAKEN:
         raise DataError(
             f"{found}: holds {found.dtype}, images are of {', '.join(TAKEN)}; "
@@ -32,9 +45,14 @@ def locate_images(
         )
     if shape is None and known and (len(found.shape) == 2 or found.shape[1:] == known):
         shape, flag = "x".join(map(str, known)), "the network takes"
+    if shape is None and features and len(found.shape) == 2:
+        return replace(found, shape=(found.rows, 1, 1, found.shape[1]))
     size = image_shape(str(found), found.shape[1:], shape, flag, shown=False)
     if size is None:
-        raise DataError(f"{found}: a row has {found.shape[1]} values and no height and width; name its {flag} HxWxC")
+        raise DataError(
+            f"{found}: a row has {found.shape[1]} values and no height and width; name its {flag} HxWxC, or take a "
+            "network without convolutions and pools, such as --network mlp"
+        )
     return replace(found, shape=(found.rows, *size, *((1,) if len(size) == 2 else ())))
 
 
@@ -116,9 +134,14 @@ def _as_told(source: Source, labels: NDArray[Any]) -> tuple[NDArray[np.int64], t
 def _class_names(source: Source) -> tuple[str, ...]:
     """What classes 0, 1, 2, ... are called in a file that says so."""
     try:
-        return _texts(read_labels(locate_at(source.file, _beside(source, "class_name"), range(1, 2), "S")))
+        found = locate_at(source.file, _beside(source, "class_name"), range(1, 2), "S")
     except DataError:
         return ()
+    names = _texts(read_labels(found))
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise DataError(f"{found}: {twice} is the name of two classes; give each class a name of its own")
+    return names
 
 
 def _texts(values: NDArray[np.bytes_]) -> tuple[str, ...]:

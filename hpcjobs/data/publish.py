@@ -8,6 +8,8 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,6 +72,20 @@ def scratch(path: Path, communicator: Communicator) -> Iterator[Path]:
     finally:
         if communicator.rank == 0:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: Path, communicator: Communicator) -> Iterator[Path]:
+    """Yield a new folder of ours alone beside `path`, for files that nobody needs later. Collective."""
+    try:
+        made = on_root(communicator, lambda: Path(tempfile.mkdtemp(".tmp", f".{path.name}.", path.parent)))
+    except OSError as error:
+        raise _explained(path, error) from None
+    try:
+        yield made
+    finally:
+        if communicator.rank == 0:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def publish_bytes(

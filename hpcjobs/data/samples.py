@@ -1,6 +1,7 @@
 """All that a data set says of its samples: every variable with one entry a row, and what goes along with them."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +83,22 @@ def blocks_of(column: Column, span: Span) -> Iterator[NDArray[Any]]:
             block = np.empty((min(column.rows_at_a_time, span.stop - first), *column.shape[1:]), dtype=column.dtype)
             read(first, block)
             yield block
+
+
+def picked(column: Column, rows: NDArray[np.int64], step: int) -> Iterator[NDArray[Any]]:
+    """Some rows, in the order in which they are named, at most `step` at a time; neighbours are read at once."""
+    with reading(column) as read:
+        for first in range(0, len(rows), step):
+            wanted = rows[first : first + step]
+            order = np.argsort(wanted, kind="stable")
+            ordered = wanted[order]
+            cuts = [0, *(np.flatnonzero(np.diff(ordered) != 1) + 1).tolist(), len(ordered)]
+            held = np.empty((len(wanted), *column.shape[1:]), dtype=column.dtype)
+            for start, stop in itertools.pairwise(cuts):
+                read(int(ordered[start]), held[start:stop])
+            found = np.empty_like(held)
+            found[order] = held
+            yield found
 
 
 def whole(column: Column) -> NDArray[Any]:

@@ -60,8 +60,11 @@ def read_slab(source: Source, communicator: Communicator) -> Slab:
 
 def digest_rows(source: Source, communicator: Communicator) -> str:
     """The digest that `read_slab` gives, without the rows: those of a foreign file are read for it. Collective."""
-    if source.digest:
-        return source.digest
+    return source.digest or digest_values(source, communicator)
+
+
+def digest_values(source: Source, communicator: Communicator) -> str:
+    """The digest of what the rows hold, whatever file they lie in. Collective."""
     shards = shards_of(source)
 
     def read() -> bytes:
@@ -101,8 +104,11 @@ def _read_and_digest(reader: Reader, shards: Shards, owned: range, rows: NDArray
         return b"".join(pool.map(read, runs))
 
 
-def identities(source: Source, communicator: Communicator) -> Variable:
-    """The `/data/id` of this rank's rows, or numbers where there is none, as a coordinate of results."""
+def identities(source: Source, communicator: Communicator, *, hold: bool = False) -> Variable:
+    """The `/data/id` of this rank's rows, or numbers where there is none, as a coordinate of results.
+
+    They are read when they are written; with `hold` at once, from a file that may be gone by then.
+    """
     span = shards_of(source).rows(communicator.rank, communicator.size)
     if source.id_name is None:
         numbers = Rows(source.rows, span.start, np.dtype(np.int64), (), lambda: _numbers(span.start, span.stop))
@@ -113,9 +119,9 @@ def identities(source: Source, communicator: Communicator) -> Variable:
         with Reader(ids) as reader:
             yield from reader.blocks(span.start, span.stop, ROWS_AT_A_TIME)
 
-    return Variable(
-        ("id",), Rows(source.rows, span.start, ids.dtype, (), blocks), "row identity carried from the source"
-    )
+    held = on_all(communicator, lambda: [*blocks()]) if hold else None
+    rows = Rows(source.rows, span.start, ids.dtype, (), blocks if held is None else lambda: held)
+    return Variable(("id",), rows, "row identity carried from the source")
 
 
 def refuse_rows(source: Source, wrong: NDArray[np.int64], what: str, advice: str, communicator: Communicator) -> None:

@@ -1,6 +1,7 @@
 """How good a trained network is on labelled images: exact, on any number of ranks."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 
 from hpcjobs.data.schema import Variable, rows_of, texts
 from hpcjobs.data.slab import identities, identity, shards_of
+from hpcjobs.errors import DataError
+from hpcjobs.jobs._album import Album, album_for, opened
 from hpcjobs.jobs._cnn_check import Images, known_images
 from hpcjobs.jobs._cnn_groups import Rows, compared, measured, read_groups, spans
-from hpcjobs.jobs._cnn_predict import PREDICTS, load
+from hpcjobs.jobs._cnn_predict import PREDICTS, Trained, load
 from hpcjobs.jobs._cnn_result import Judged, judge
 from hpcjobs.jobs._evaluate import Evaluated
 from hpcjobs.nn.measures import BINS, area, confusion, rankings, reliability, scores, worst
@@ -25,7 +28,10 @@ Names = tuple[str, ...]
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """What `hpcjobs evaluate` can be told of a network."""
 
-    data: Annotated[str, setting("labelled images: FILE.h5 or FILE.h5:/path", kind="data")]
+    data: Annotated[
+        str,
+        setting("labelled images: FILE.h5, FILE.h5:/path, or a folder or archive of class folders", kind="data"),
+    ]
     labels: Annotated[str | None, setting("class of each row (default: y beside the rows)", kind="data")] = None
     groups: Annotated[
         str | None, setting("group of each row, to compare groups: a column beside the images, or FILE.h5:/path")
@@ -34,11 +40,34 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap: Annotated[int, setting("samples for the 95 % intervals (0: no intervals)", ge=0, le=1000000)] = 1000
     seed: Annotated[int, setting("seed of these samples", ge=0)] = 0
     worst: Annotated[int, setting("worst mistakes to name", ge=0, le=10000)] = 10
+    bad_rows: Annotated[
+        Literal["refuse", "skip"], setting("what to do with images of a folder or archive that are damaged")
+    ] = "refuse"
 
 
 def evaluate(model: Model, wanted: Evaluation, comm: Communicator) -> Evaluated:
     """Measures with intervals, confusion, each class, calibration, groups, and the worst mistakes. Collective."""
     trained = load(model.arrays)
+    album = on_root(comm, lambda: _album(trained, wanted, model.file))
+    if album is None:
+        return _evaluate(trained, wanted, comm)
+    with opened(album, Path.cwd() / "evaluation", comm, lambda done, total: None) as file:
+        return _evaluate(trained, msgspec.structs.replace(wanted, data=file), comm)
+
+
+def _album(trained: Trained, wanted: Evaluation, model: Path) -> Album | None:
+    """The images of a folder or an archive, labelled by their class folders; None for those of an HDF5 file."""
+    album = album_for(wanted.data, trained.preparation.shape, trained.dtype, wanted.bad_rows, model)
+    if album is not None and wanted.labels is None and not album.in_classes():
+        raise DataError(
+            f"{wanted.data}: its images lie in no class folders, so nothing says what they are; put them into a folder "
+            "for each class, or name their labels, in the order of their names: --labels FILE.h5:/path"
+        )
+    return album
+
+
+def _evaluate(trained: Trained, wanted: Evaluation, comm: Communicator) -> Evaluated:
+    """The same of images in an HDF5 file."""
     numbers, names, shape = trained.kind == "mse", trained.names, trained.preparation.shape
 
     def find() -> tuple[Images, NDArray[Any] | None]:
@@ -103,7 +132,7 @@ def said(
     """What -o writes of each image, beside its identity."""
     total, shares = images.source.rows, judged.probabilities
     found = {
-        "/prediction/id": identities(images.source, comm),
+        "/prediction/id": identities(images.source, comm, hold=True),  # the file may be gone when they are written
         "/prediction/probabilities": Variable(
             ("id", "class"), rows_of(shares, total, start), PREDICTS["probabilities"]
         ),

@@ -22,10 +22,11 @@ def record(ground: Ground, context: Context) -> None:
 
 def measured(ground: Ground, context: Context) -> Ground:
     """With what the preparation of images takes of all of them. Collective."""
-    if ground.preparation.augmentation.standardise != "feature":
+    preparation = ground.preparation
+    if preparation.augmentation.standardise != "feature" or preparation.channels is not None:
         return ground
     channels = channels_of(ground.images.source, context.communicator)
-    return replace(ground, preparation=replace(ground.preparation, channels=channels))
+    return replace(ground, preparation=replace(preparation, channels=channels))
 
 
 def open_batches(settings: Settings, ground: Ground, context: Context) -> Loader:

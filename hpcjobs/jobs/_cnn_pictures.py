@@ -12,17 +12,21 @@ from hpcjobs.nn.measures import worst
 from hpcjobs.parallel.communicator import Communicator, on_root
 from hpcjobs.parallel.shards import Span
 
-MOST = 12
 MOST_BYTES = 2**24
 AXES = ("worst", "image_row", "image_column", "image_channel")
 
 
 def worst_pictures(
-    images: Images, losses: NDArray[Any], wrong: NDArray[Any], comm: Communicator
+    images: Images, losses: NDArray[Any], wrong: NDArray[Any], most: int, comm: Communicator
 ) -> dict[str, Variable]:
-    """The rows and the pixels of the worst mistakes; `losses` and `wrong` (local rows,) of this rank. Collective."""
+    """Rows and pixels of the `most` worst mistakes; `losses` and `wrong` (local rows,) are of this rank. Collective.
+
+    Rows of features are no pictures.
+    """
+    if images.source.shape[1:3] == (1, 1):
+        return {}
     every = [np.concatenate(comm.allgather_object(each)) for each in (losses, wrong)]
-    rows = worst(every[0], every[1], min(MOST, MOST_BYTES // images.source.row_bytes))
+    rows = worst(every[0], every[1], min(most, MOST_BYTES // images.source.row_bytes))
     if not len(rows):
         return {}
 

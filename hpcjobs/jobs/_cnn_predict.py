@@ -32,7 +32,10 @@ FEATURES = {"features": "what a layer gives, NaN where a value of the image is m
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its numbers, what its classes are called, if anything, and how images are prepared for it."""
+    """A network with its numbers, what its classes are called, if anything, and how images are prepared for it.
+
+    `dtype` is the type of the images that it was trained on; "" of networks that were trained before this was kept.
+    """
 
     network: Network
     parameters: NDArray[np.float32]
@@ -41,6 +44,27 @@ class Trained:
     classes: int
     names: tuple[str, ...]
     preparation: Preparation
+    dtype: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What `declare` writes."""
+
+    layers: list[dict[str, Any]]
+    loss: str
+    classes: int
+    images: tuple[int, int, int]
+    rescale: float
+    augmentation: Augmentation
+    channels: tuple[list[float], list[float]] | None = None
+    dtype: str = ""
+
+    def preparation(self) -> Preparation:
+        """How images are prepared for the network; ValueError for what does not fit together."""
+        if self.channels is not None and any(len(column) != self.images[2] for column in self.channels):
+            raise ValueError(f"mean and deviation of other than {self.images[2]} channels")
+        channels = None if self.channels is None else Channels(*(np.array(column) for column in self.channels))
+        return Preparation(self.augmentation, self.images, self.rescale, channels=channels)
 
 
 def name_of(node: Node, block: Block) -> str:
@@ -60,6 +84,7 @@ def declare(trained: Trained) -> str:
         "rescale": preparation.rescale,
         "augmentation": msgspec.to_builtins(preparation.augmentation),
         "channels": None if channels is None else [channels.mean.tolist(), channels.deviation.tolist()],
+        "dtype": trained.dtype,
     }
     return json.dumps(facts, sort_keys=True)
 
@@ -67,28 +92,29 @@ def declare(trained: Trained) -> str:
 def load(model: Mapping[str, NDArray[Any]]) -> Trained:
     """The network of a result's arrays."""
     facts = _facts(model)
-    channels = None if facts["channels"] is None else Channels(*(np.array(column) for column in facts["channels"]))
-    preparation = Preparation(
-        msgspec.convert(facts["augmentation"], Augmentation), shape_of(model), facts["rescale"], channels=channels
-    )
-    network = build(parse(facts["layers"]), preparation.prepared_shape)
+    preparation = facts.preparation()
+    network = build(parse(facts.layers), preparation.prepared_shape)
     parameters, statistics = np.empty(network.size, dtype=np.float32), np.empty(network.statistics_size)
     for node, block in network.parameters():
         view(parameters, block)[...] = model[f"parameters/{name_of(node, block)}"]
     for node, block in network.statistics():
         view(statistics, block)[...] = model[f"statistics/{name_of(node, block)}"]
     names = tuple(name.decode() for name in model["class_name"].tolist()) if "class_name" in model else ()
-    return Trained(network, parameters, statistics, facts["loss"], facts["classes"], names, preparation)
+    return Trained(network, parameters, statistics, facts.loss, facts.classes, names, preparation, facts.dtype)
 
 
 def shape_of(model: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
     """The shape that a row must have."""
-    return tuple(_facts(model)["images"])
+    return _facts(model).images
 
 
-def _facts(model: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(np.asarray(model["network"]).item())
-    return found
+def dtype_of(model: Mapping[str, NDArray[Any]]) -> str:
+    """The type of the images that the network was trained on; "" where it does not say."""
+    return _facts(model).dtype
+
+
+def _facts(model: Mapping[str, NDArray[Any]]) -> Facts:
+    return msgspec.json.decode(np.asarray(model["network"]).item(), type=Facts)
 
 
 def predict(model: Mapping[str, NDArray[Any]], rows: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -72,11 +72,11 @@ def as_trained(ground: Ground, learner: Learner) -> Trained:
     """A network while it still learns, as a result would keep it."""
     return Trained(
         ground.network, learner.parameters, learner.statistics, ground.kind, ground.classes, ground.names,
-        ground.preparation,
+        ground.preparation, ground.images.source.dtype.name,
     )  # fmt: skip
 
 
-def finish(ground: Ground, memory: Memory, step: int, context: Context) -> dict[str, Variable]:
+def finish(ground: Ground, memory: Memory, step: int, keep_images: int, context: Context) -> dict[str, Variable]:
     """The `/result` data sets: the best network that was validated, else the last one. Collective."""
     learner = memory.best.learner if memory.best.epoch else memory.learner
     declared = declare(as_trained(ground, learner))
@@ -96,7 +96,7 @@ def finish(ground: Ground, memory: Memory, step: int, context: Context) -> dict[
     if memory.best.epoch:
         found |= _arrays("last_parameters", memory.learner.parameters, ground.network.parameters())
         found |= _arrays("last_statistics", memory.learner.statistics, ground.network.statistics())
-    return found | _validated(ground, learner, ground.validation, memory, context.communicator)
+    return found | _validated(ground, learner, ground.validation, memory, keep_images, context.communicator)
 
 
 def _arrays(group: str, buffer: NDArray[Any], blocks: Sequence[tuple[Node, Block]]) -> dict[str, Variable]:
@@ -110,7 +110,7 @@ def _arrays(group: str, buffer: NDArray[Any], blocks: Sequence[tuple[Node, Block
 
 
 def _validated(
-    ground: Ground, learner: Learner, images: Images, memory: Memory, comm: Communicator
+    ground: Ground, learner: Learner, images: Images, memory: Memory, keep_images: int, comm: Communicator
 ) -> dict[str, Variable]:
     judged = judge(as_trained(ground, learner), images, comm)
     start, total = shards_of(images.source).rows(comm.rank, comm.size).start, images.source.rows
@@ -126,7 +126,7 @@ def _validated(
     if ground.kind == "mse":
         return found
     truth = images.values[start : start + len(labels)].astype(np.int32)
-    found |= worst_pictures(images, judged.losses, labels != truth, comm)
+    found |= worst_pictures(images, judged.losses, labels != truth, keep_images, comm)
     return found | {
         "/result/truth": Variable(("id",), rows_of(truth, total, start), "class of each image by its label"),
         "/result/labels": Variable(("id",), rows_of(labels, total, start), "most probable class of each image"),

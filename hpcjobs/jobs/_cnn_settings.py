@@ -22,7 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     rescale: Annotated[float | None, setting("what pixels are multiplied by (default: 1/255 for uint8, else 1)")] = None
     network: Annotated[
-        str | None, setting("lenet, reference, resnet20, vgg, or [[layers]] in TOML (default: reference)")
+        str | None, setting("lenet, mlp, reference, resnet20, vgg, or [[layers]] in TOML (default: reference)")
     ] = None
     layers: Annotated[tuple[dict[str, Any], ...], setting("the network, layer by layer", kind="table")] = ()
     init_from: Annotated[
@@ -58,6 +58,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     early_stopping: Annotated[
         int, setting("stop after so many epochs without a lower validation loss (0: never)", ge=0)
     ] = 0
+    keep_images: Annotated[
+        int,
+        setting("worst mistakes of the validation that the result keeps as pictures (0: none)", ge=0, le=1000),
+    ] = 12
     initialisation: Annotated[Literal["he", "glorot"], setting("variance of the first weights")] = "he"
     seed: Annotated[int, setting("seed of first weights, order, augmentation and dropout", ge=0)] = 0
     allow_other_numerics: Annotated[

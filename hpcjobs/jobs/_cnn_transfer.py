@@ -1,7 +1,6 @@
 """A trained network as the beginning of another one: of a run, or of a file that `hpcjobs export` has written."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from hpcjobs.data.source import Source
 from hpcjobs.errors import DataError
 from hpcjobs.jobs._cnn_export import PREFIX
 from hpcjobs.jobs._cnn_onnx import read_graph
-from hpcjobs.jobs._cnn_predict import MODEL, name_of
+from hpcjobs.jobs._cnn_predict import MODEL, Facts, name_of
 from hpcjobs.nn.declared import Dense, Layer, parse
 from hpcjobs.nn.network import Block, Network, Node, told, view
 from hpcjobs.runs.model import find_result, read_model
@@ -26,9 +25,11 @@ SETTING = "--init-from"
 
 @dataclass(frozen=True)
 class Given:
-    """The layers of a trained network, its arrays by name (`conv_1_weights`), and the digest of its result."""
+    """A trained network: what it says of itself, its layers, its arrays by name (`conv_1_weights`), and the digest of
+    its result."""
 
     file: Path
+    facts: Facts
     layers: tuple[Layer, ...]
     arrays: Mapping[str, NDArray[Any]]
     digest: str
@@ -49,10 +50,12 @@ def read_given(path: Path) -> Given:
     if declared is None:
         raise DataError(f"{SETTING} {path}: holds no network; expected a run of cnn, or an export of one")
     try:
-        layers = parse(json.loads(declared)["layers"])
-    except (ValueError, KeyError, TypeError) as error:
+        facts = msgspec.json.decode(declared, type=Facts)
+        facts.preparation()
+        layers = parse(facts.layers)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise DataError(f"{SETTING} {path}: its network is damaged: {error}") from None
-    return Given(path, layers, arrays, digest)
+    return Given(path, facts, layers, arrays, digest)
 
 
 def as_input(given: Given) -> tuple[Source, str]:

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.data.schema import Contents, Variable, rows_of
-from hpcjobs.data.slab import digest_rows, identities, shards_of
+from hpcjobs.data.slab import digest_rows, digest_values, identities, shards_of
 from hpcjobs.data.source import FEATURES, Source, locate_at, locate_features, split_name
 from hpcjobs.data.streaming import Streamed
 from hpcjobs.data.table import refuse_existing
 from hpcjobs.data.writing import write_file
 from hpcjobs.errors import DataError, SettingsError
+from hpcjobs.jobs._album import Album, album_for, opened
 from hpcjobs.jobs._models import job_of
 from hpcjobs.jobs._tables import TAKEN, WIDENED, widened
 from hpcjobs.nn.network import told
@@ -32,25 +33,47 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `hpcjobs predict` was told."""
 
     model: Annotated[str, setting("run folder, or result of one", kind="data")]
-    data: Annotated[str, setting("new rows: FILE.h5 or FILE.h5:/path", kind="data")]
+    data: Annotated[str, setting("new rows: FILE.h5, FILE.h5:/path, or a folder or archive of images", kind="data")]
     file: Annotated[str, setting("file to write", kind="data")]
     layer: Annotated[str | None, setting("layer of a network whose values are written, not what it says")] = None
+    bad_rows: Annotated[Literal["refuse", "skip"], setting("what to do with images that are damaged")] = "refuse"
     force: bool = False
 
 
-def check(settings: Settings) -> Source:
+def check(settings: Settings) -> None:
     """Refuse before the queue a model that is none, rows that do not fit it, and a file that is there."""
+    job, model = _model(settings)
+    refuse_existing(Path(settings.file), settings.force)
+    if _album(settings) is None:
+        fitting(settings)
+    elif settings.layer is not None:
+        _refuse_layer(job, model, settings.layer, job.shape_of(model.arrays), np.dtype(np.float32))
+
+
+def fitting(settings: Settings) -> Source:
+    """The rows of an HDF5 file that fit the model; refused where they do not, or it has no such layer."""
     job, model = _model(settings)
     source, found = locate_features(settings.data), row_shape(settings.data)
     if source.dtype.name not in (*TAKEN, *WIDENED):
         raise SettingsError(f"{source}: holds {source.dtype}, expected one of {', '.join((*TAKEN, *WIDENED))}")
     refuse_other_shape(source, found, job.shape_of(model.arrays), model.file)
     if settings.layer is not None:
-        if not hasattr(job, "features"):
-            raise SettingsError(f"--layer {settings.layer}: {model.file}, a result of {model.job}, has no layers")
-        job.features(model.arrays, np.empty((0, prod(found)), dtype=widened(source.dtype)), settings.layer)
-    refuse_existing(Path(settings.file), settings.force)
+        _refuse_layer(job, model, settings.layer, found, widened(source.dtype))
     return source
+
+
+def _refuse_layer(job: Any, model: Model, layer: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse a layer that the model has not."""
+    if not hasattr(job, "features"):
+        raise SettingsError(f"--layer {layer}: {model.file}, a result of {model.job}, has no layers")
+    job.features(model.arrays, np.empty((0, prod(shape)), dtype=dtype), layer)
+
+
+def _album(settings: Settings) -> Album | None:
+    """The images of a folder or an archive, as the model takes them; None for rows of an HDF5 file."""
+    job, model = _model(settings)
+    dtype = job.dtype_of(model.arrays) if hasattr(job, "dtype_of") else ""
+    return album_for(settings.data, job.shape_of(model.arrays), dtype, settings.bad_rows, model.file)
 
 
 def row_shape(data: str) -> tuple[int, ...]:
@@ -72,7 +95,9 @@ def refuse_other_shape(source: Source, found: tuple[int, ...], wanted: tuple[int
 
 def need(settings: Settings, ranks: int) -> int:
     """Memory of one rank in bytes: blocks of rows, and what is said of each of its rows."""
-    return BASE_BYTES + 4 * BLOCK_BYTES + 16 * -(-locate_features(settings.data).rows // ranks)
+    album = _album(settings)
+    rows = locate_features(settings.data).rows if album is None else album.images()
+    return BASE_BYTES + 4 * BLOCK_BYTES + 16 * -(-rows // ranks)
 
 
 def run(settings: Settings, context: Context) -> str:
@@ -95,9 +120,25 @@ def predict_file(
     settings: Settings, comm: Communicator, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[int, int]:
     """Write what the model says of all rows; how many there are, and of how many it says nothing. Collective."""
-    source = on_root(comm, lambda: check(settings))
+    on_root(comm, lambda: check(settings))
+    album = on_root(comm, lambda: _album(settings))
+    if album is None:
+        return _predict(settings, digest_rows, comm, progress)
+    with opened(album, Path(settings.file), comm, progress) as file:
+        # The file is made for this moment: only what it holds can be found again.
+        return _predict(msgspec.structs.replace(settings, data=file, bad_rows="refuse"), digest_values, comm, progress)
+
+
+def _predict(
+    settings: Settings,
+    digest_of: Callable[[Source, Communicator], str],
+    comm: Communicator,
+    progress: Callable[[int, int], None],
+) -> tuple[int, int]:
+    """The same of rows in an HDF5 file."""
+    source = on_root(comm, lambda: fitting(settings))
     job, model = on_all(comm, lambda: _model(settings))
-    digest = digest_rows(source, comm)
+    digest = digest_of(source, comm)
     columns = on_all(comm, lambda: _columns(job, model, settings.layer, source, comm, progress))
     undecided = np.array([int((columns["labels"] == -1).sum()) if "labels" in columns else 0])
     comm.allreduce_sum(undecided)

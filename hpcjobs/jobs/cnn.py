@@ -14,7 +14,7 @@ from hpcjobs.jobs._cnn_evaluate import Evaluation, evaluate
 from hpcjobs.jobs._cnn_export import EXPORTS
 from hpcjobs.jobs._cnn_figures import figures
 from hpcjobs.jobs._cnn_input import input_bytes, measured, open_batches, record
-from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, features, predict, shape_of
+from hpcjobs.jobs._cnn_predict import FEATURES, MODEL, PREDICTS, dtype_of, features, predict, shape_of
 from hpcjobs.jobs._cnn_result import as_trained, described, finish, judge
 from hpcjobs.jobs._cnn_settings import Settings
 from hpcjobs.jobs._cnn_state import FLOAT, Memory, goal_of, optimiser_of, remember, schedule_of
@@ -37,6 +37,7 @@ __all__ = [
     "Settings",
     "check",
     "describe",
+    "dtype_of",
     "evaluate",
     "features",
     "figures",
@@ -82,6 +83,8 @@ def run(settings: Settings, context: Context) -> str:
         if (given := ground.given) is not None:
             context.progress.say(said(given, ground.network, ground.frozen))
             context.use_input(*on_root(comm, lambda: as_input(given)))
+        for line in ground.notes:
+            context.progress.say(line)
         ground = measured(ground, context)
         batches = open_batches(settings, ground, context)
     with batches as loader:
@@ -112,7 +115,7 @@ def run(settings: Settings, context: Context) -> str:
         context.progress.say(f"sums over ranks that nothing hid: {share:.1%} of training")
     context.save(step, memory.state(schedule))
     with context.timing.phase("finish"):
-        content = finish(ground, memory, step, context)
+        content = finish(ground, memory, step, settings.keep_images, context)
     return context.publish_result(f"network of {ground.images.source.file.name} after {step} steps", content)
 
 
@@ -160,8 +163,11 @@ def _logged(done: Step, speed: float, memory: Memory, ground: Ground) -> dict[st
 def _refuse_divergence(done: Step, step: int, speed: float) -> None:
     """Stop where numbers are no longer finite; the checkpoints before stay. On every rank."""
     if done.bad:
+        remedy = "a lower --learning-rate, or --clip 1"
+        if done.bad == "the images":
+            remedy = "a smaller --rescale, or mend what --augmentation makes of them"
         raise SettingsError(
             f"training diverged at step {step}: the first numbers that are not finite are those of {done.bad}, at a "
-            f"learning rate of {speed:g} (loss {done.loss:g}); take a lower --learning-rate, or --clip 1; "
+            f"learning rate of {speed:g} (loss {done.loss:g}); take {remedy}; "
             "the checkpoints before this step are kept"
         )

@@ -87,7 +87,14 @@ Layer = (
     Conv | MaxPool | AveragePool | GlobalPool | Dense | Relu | Leaky | Sigmoid | Tanh | Flatten | Dropout | BatchNorm
     | Residual
 )  # fmt: skip
+OF_PLACES = (Conv, MaxPool, AveragePool, GlobalPool)
 TYPES = tuple(str(kind.__struct_config__.tag) for kind in Layer.__args__)
+
+
+def of_places(layers: Sequence[Layer]) -> bool:
+    """Whether a layer, or one inside it, looks at the places of an image."""
+    inner = [one for layer in layers if isinstance(layer, Residual) for one in (*layer.layers, *layer.shortcut)]
+    return any(isinstance(layer, OF_PLACES) for layer in layers) or (bool(inner) and of_places(inner))
 
 
 def parse(tables: Sequence[Mapping[str, Any]], where: str = "layer") -> tuple[Layer, ...]:

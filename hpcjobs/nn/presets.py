@@ -43,8 +43,14 @@ def resnet20(outputs: int) -> Layers:
     return (*layers, GlobalPool(), Dense(units=outputs))
 
 
+def mlp(outputs: int) -> Layers:
+    """Two dense layers of 128 and 64 units, for rows of numbers as well as for images."""
+    return (Flatten(), Dense(units=128), Relu(), Dense(units=64), Relu(), Dense(units=outputs))
+
+
 PRESETS: dict[str, Callable[[int], Layers]] = {
     "lenet": lenet,
+    "mlp": mlp,
     "reference": reference,
     "resnet20": resnet20,
     "vgg": vgg,

@@ -102,7 +102,7 @@ def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str])
         (["--clusters", "5:2"], ["--clusters", "'5:2'", "FIRST:END", "from 1"]),
         (["--clusters", "1:2147483647"], ["--clusters is 1:2147483647", "40 rows"]),
         (["--truth", "data.h5:/halves"], ["/halves", "no whole number", "row 1", "number the classes"]),
-        (["--data", "data.h5:/zeros", "--metric", "cosine"], ["/zeros", "row 13", "no direction"]),
+        (["--data", "data.h5:/zeros"], ["--data is given twice", "hpcjobs data join"]),
         (["-n", "0"], ["-n", "'0'"]),
         (["-n", "two"], ["-n", "'two'"]),
         (["surplus.toml", "more"], ["more"]),
@@ -111,6 +111,11 @@ def test_data_that_do_not_fit_are_named(data: Path, name: str, words: list[str])
 def test_settings_that_do_not_fit_are_named(data: Path, flags: list[str], words: list[str]) -> None:
     message = kmeans(data.parent, "data.h5:/rows", *flags)
     assert all(word in message for word in words), message
+
+
+def test_a_row_without_a_direction_is_named(data: Path) -> None:
+    message = kmeans(data.parent, "data.h5:/zeros", "--metric", "cosine")
+    assert all(word in message for word in ("/zeros", "row 13", "no direction")), message
 
 
 @pytest.mark.parametrize(

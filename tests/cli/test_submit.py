@@ -146,7 +146,6 @@ def test_sizes_of_a_surrounding_job_do_not_leak_into_a_nested_submit(site: Site)
         (("--mem", "10M"), "--mem 1G"),
         (("--mem", "1G", "--mem-per-cpu", "1G"), "exclude each other"),
         (("--clusters", 501), "at most one cluster a row"),
-        (("--data", "nosuch.h5"), "nosuch.h5"),
         (("--name", "a b"), "--name"),
         (("--tag", "$(x)"), "--tag"),
         (("--script", "nosuch.sbatch"), "nosuch"),
@@ -156,6 +155,12 @@ def test_sizes_of_a_surrounding_job_do_not_leak_into_a_nested_submit(site: Site)
 )
 def test_what_cannot_run_is_refused_before_the_queue(site: Site, wish: tuple[object, ...], message: str) -> None:
     assert message in site.refused("submit", *KMEANS, *wish)
+    assert site.cluster.calls("sbatch") == []
+    assert not (site.folder / "runs").exists()
+
+
+def test_data_that_are_not_there_are_refused_before_the_queue(site: Site) -> None:
+    assert "nosuch.h5" in site.refused("submit", "kmeans", "--data", "nosuch.h5", "--clusters", 3)
     assert site.cluster.calls("sbatch") == []
     assert not (site.folder / "runs").exists()
 

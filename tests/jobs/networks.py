@@ -21,12 +21,12 @@ Layers = tuple[Layer, ...]
 
 def model_of(
     layers: Layers, shape: tuple[int, ...], kind: str = "categorical", names: tuple[str, ...] = (), seed: int = 3,
-    **augmentation: Any,
+    dtype: str = "", rescale: float = 1 / 255, **augmentation: Any,
 ) -> Model:  # fmt: skip
     """A model with drawn parameters and statistics that are none of the beginning."""
     told = Augmentation(**augmentation)
     channels = Channels(np.full(shape[2], 100.0), np.arange(50.0, 50 + shape[2]))
-    preparation = Preparation(told, shape, 1 / 255, channels=channels if told.standardise == "feature" else None)
+    preparation = Preparation(told, shape, rescale, channels=channels if told.standardise == "feature" else None)
     network = build(layers, preparation.prepared_shape)
     draw = np.random.default_rng(seed)
     parameters = first_parameters(network, seed, "he", np.dtype(np.float32))
@@ -34,7 +34,7 @@ def model_of(
     statistics = 0.5 * first_statistics(network) + draw.uniform(0, 0.1, network.statistics_size)
     classes = 2 if kind == "binary" else network.gives[0]
     arrays: dict[str, NDArray[Any]] = {
-        "network": text(declare(Trained(network, parameters, statistics, kind, classes, names, preparation)))
+        "network": text(declare(Trained(network, parameters, statistics, kind, classes, names, preparation, dtype)))
     }
     for group, buffer, blocks in (
         ("parameters", parameters, network.parameters()),

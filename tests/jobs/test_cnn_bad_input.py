@@ -13,8 +13,6 @@ from hpcjobs.errors import UserError
 from hpcjobs.jobs.cnn import Settings, check
 from hpcjobs.nn.augmentation import Augmentation
 
-SHAPES = {"x": (40, 12, 12, 3), "small": (40, 2, 2, 3), "other": (40, 12, 12, 1), "flat": (40, 64)}
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,6 +41,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             draw.random(size=(5, 12, 12, 3)).astype(np.float32),
             np.array([0, 1, 2, 3, 1]),
         )
+        file["sparse/x"], file["sparse/y"] = file["x/x"][()], np.arange(40) % 2 * 3 + 1
+        file["twice/x"], file["twice/y"] = file["x/x"][()], np.arange(40) % 3
+        file["twice/class_name"] = np.array([b"cat", b"dog", b"cat"])
+        file["long"] = draw.integers(0, 9, size=(40, 12, 12, 3))
+        file["complex"] = np.zeros((40, 4, 4), dtype=np.complex64)
+        file["none/x"], file["none/y"] = np.zeros((0, 12, 12, 3)), np.zeros(0)
+        file["wide"] = np.zeros((40, 2))
+    (path.parent / "photos").mkdir()
     return path
 
 
@@ -93,6 +99,13 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         LENET | {"validation": "beyond/x"},
         ["/beyond/y", "row 3 is 3", "0 to 2", "tells 3 apart"],
     ),
+    "a name of two classes": ("twice/x", LENET, ["/twice/class_name", "cat is the name of two classes"]),
+    "numbers too long": ("long", LENET, ["/long", "int64", "hpcjobs data import", "--dtype float32"]),
+    "no numbers": ("complex", LENET, ["/complex", "complex64", "not numbers"]),
+    "no images": ("none/x", LENET, ["/none/x", "is empty"]),
+    "labels of two axes": ("x/x", LENET | {"labels": "wide"}, ["/wide", "2 axes", "one value a row"]),
+    "fewer images than shards": ("beyond/x", LENET, ["--batch-size is 8", "5 rows", "fewer --shards"]),
+    "a network that leaves nothing to train": ("x/x", LENET | {"freeze": "9"}, ["--freeze 9", "conv_1", "dense_2"]),
     "nothing to stop early by": ("x/x", LENET | {"early_stopping": 2}, ["--early-stopping", "--validation"]),
 }
 
@@ -105,6 +118,25 @@ def test_mistakes_are_named_before_any_work(data: Path, case: str) -> None:
         check(Settings(data=f"{data}:/{name}", **named))
     for word in words:
         assert word in str(found.value), str(found.value)
+
+
+@pytest.mark.parametrize("flag", ["--data", "--validation"])
+def test_a_folder_of_images_to_train_on_leads_to_its_import(data: Path, flag: str) -> None:
+    named = {"data": f"{data}:/x/x"} | {flag[2:]: f"{data.parent}/photos"}
+    with pytest.raises(UserError, match=r"photos: images are read from an HDF5 file.*hpcjobs data import .*--size"):
+        check(Settings(**LENET, **named))
+
+
+def test_classes_without_an_image_are_told(data: Path) -> None:
+    (note,) = check(Settings(data=f"{data}:/sparse/x", **LENET)).notes
+    assert note == "warning: 3 of 5 classes have no image to train on: 0, 2, 3"
+    assert check(Settings(data=f"{data}:/x/x", **LENET)).notes == ()
+
+
+def test_images_that_their_preparation_makes_infinite_are_told_so(data: Path) -> None:
+    flags = ("--network", "lenet", "--batch-size", 8, "--rescale", 1e300, "--out", "infinite")
+    message = refused(data.parent, "run", "cnn", "--data", "d.h5:/x/x", *flags)
+    assert "not finite are those of the images" in message and "take a smaller --rescale" in message
 
 
 def test_an_image_that_holds_nan_is_named(data: Path) -> None:

@@ -14,6 +14,7 @@ from hpcjobs.nn.measures import BINS
 from hpcjobs.report.kinds import Curve, Images, Material
 from hpcjobs.report.page import render
 from hpcjobs.report.runs import of_file
+from hpcjobs.runs.story import tell
 
 NAMES = [b"ant", b"bee <script>", b"cow"]
 
@@ -50,6 +51,20 @@ def test_the_worst_mistakes_are_kept_with_their_pixels(folder: Path, run: Run) -
     assert run.result["worst_row"].tolist() == wrong
     np.testing.assert_array_equal(run.result["worst_image"], x[wrong])
     np.testing.assert_array_equal(run.result["truth"], y)
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_as_many_pictures_are_kept_as_are_asked_for(folder: Path, run: Run, kept: int) -> None:
+    found = run_on(
+        cnn, folder, name=f"keep{kept}", data=f"{folder}/train.h5:/data/x", validation=f"{folder}/test.h5:/data/x",
+        network="lenet", epochs=1, batch_size=16, shards=2, keep_images=kept,
+    )  # fmt: skip
+    assert found is not None
+    assert found.result.get("worst_row", np.empty(0)).tolist() == run.result["worst_row"].tolist()[:kept]
+    assert ("worst_image" in found.result) == (kept > 0)
+    assert tell(folder / f"keep{kept}" / "result.h5")["settings"]["keep_images"] == kept
+    titles = [figure.title for figure in figures(Material(found.result, {}))]
+    assert ("Worst mistakes" in titles) == (kept > 0)
 
 
 def test_the_page_has_a_table_of_classes_and_a_card_with_blanks(folder: Path, run: Run) -> None:
