@@ -13,14 +13,15 @@ Array = NDArray[Any]
 @kernel
 def sgd(
     parameters: Array, gradient: Array, velocity: Array, rate: Any, momentum: Any, decay: Any, nesterov: bool
-) -> None:
+) -> bool:
     """Stochastic gradient descent with momentum as PyTorch defines it; all arrays (parameters,), changed in place.
 
-    Numbers are scalars of the arrays' type.
+    Numbers are scalars of the arrays' type. Returns whether all new parameters are finite.
     """
     slope = gradient + decay * parameters
     velocity[...] = momentum * velocity + slope
     parameters -= rate * (slope + momentum * velocity if nesterov else velocity)
+    return bool(np.isfinite(parameters).all())
 
 
 @kernel
@@ -34,11 +35,12 @@ def adam(
     corrections: tuple[Any, Any],
     epsilon: Any,
     decays: tuple[Any, Any],
-) -> None:
+) -> bool:
     """Adam (Kingma and Ba, 2015) as PyTorch orders it; all arrays (parameters,), changed in place.
 
     `corrections` are 1 - beta1^t and the root of 1 - beta2^t; `decays` the weight decay that is added to the gradient
-    (Adam) and the share taken off the parameters at once (AdamW). Numbers are scalars of the arrays' type.
+    (Adam) and the share taken off the parameters at once (AdamW). Numbers are scalars of the arrays' type. Returns
+    whether all new parameters are finite.
     """
     one = parameters.dtype.type(1)
     slope = gradient + decays[0] * parameters
@@ -46,3 +48,4 @@ def adam(
     second[...] = betas[1] * second + (one - betas[1]) * (slope * slope)
     kept = parameters * (one - decays[1])
     parameters[...] = kept - (rate / corrections[0]) * (first / (np.sqrt(second) / corrections[1] + epsilon))
+    return bool(np.isfinite(parameters).all())

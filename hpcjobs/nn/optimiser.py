@@ -40,32 +40,34 @@ def norm(gradient: Array) -> float:
 def update(
     optimiser: Optimiser, parameters: Array, gradient: Array, moments: dict[str, Array], step: int, rate: float,
     parts: Sequence[tuple[slice, float]] = ((slice(None), 1.0),),
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Step `step`, counted from 1, at a learning rate. All arrays change in place.
 
-    Only `parts` of the parameters change, each at its own multiple of the learning rate.
+    Only `parts` of the parameters change, each at its own multiple of the learning rate. Returns whether all that
+    changed are finite.
     """
     if optimiser.clip > 0 and (length := norm(gradient)) > optimiser.clip:
         gradient *= gradient.dtype.type(optimiser.clip / length)
+    finite = True
     for part, factor in parts:
         own = {name: moment[part] for name, moment in moments.items()}
-        _move(optimiser, parameters[part], gradient[part], own, step, rate * factor)
+        finite &= _move(optimiser, parameters[part], gradient[part], own, step, rate * factor)
+    return finite
 
 
 def _move(
     optimiser: Optimiser, parameters: Array, gradient: Array, moments: dict[str, Array], step: int, rate: float
-) -> None:
+) -> bool:
     number = parameters.dtype.type
     if optimiser.kind == "sgd":
-        kernels.sgd(
+        return kernels.sgd(
             parameters, gradient, moments["velocity"], number(rate), number(optimiser.momentum),
             number(optimiser.decay), optimiser.nesterov,
         )  # fmt: skip
-        return
     apart = optimiser.kind == "adamw"
     corrections = (1 - optimiser.beta1**step, np.sqrt(1 - optimiser.beta2**step))
     decays = (0.0 if apart else optimiser.decay, rate * optimiser.decay if apart else 0.0)
-    kernels.adam(
+    return kernels.adam(
         parameters, gradient, moments["first"], moments["second"], number(rate),
         (number(optimiser.beta1), number(optimiser.beta2)), (number(corrections[0]), number(corrections[1])),
         number(optimiser.epsilon), (number(decays[0]), number(decays[1])),

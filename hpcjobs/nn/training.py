@@ -75,8 +75,8 @@ def train_step(
     gradients = Gradients(network, batch, learner.parameters.dtype)
     backward(traces, dys, learner.parameters, gradients.blocks, batch, done=gradients.done)
     parts = trained_parts(network, batch.frozen)
-    update(optimiser, learner.parameters, gradients.total(), dict(learner.moments), batch.step + 1, rate, parts)
-    if not np.isfinite(learner.parameters.sum()):
+    moments, step = dict(learner.moments), batch.step + 1
+    if not update(optimiser, learner.parameters, gradients.total(), moments, step, rate, parts):
         wrong = next(
             node.name
             for node, block in network.parameters()

@@ -13,14 +13,15 @@ Array = NDArray[Any]
 TYPES = ["f4", "f8"]
 
 
-def both(kernel: Any, *arguments: Any) -> None:
-    """Call twin and definition on copies; all arrays must end as the same bits."""
+def both(kernel: Any, *arguments: Any) -> Any:
+    """Call twin and definition on copies; all arrays must end as the same bits, and both return the same."""
     ours, theirs = ([a.copy() if isinstance(a, np.ndarray) else a for a in arguments] for _ in range(2))
-    kernel(*ours)
-    kernel.reference(*theirs)
+    found = kernel(*ours)
+    assert found == kernel.reference(*theirs)
     for one, other in zip(ours, theirs, strict=True):
         if isinstance(one, np.ndarray):
             np.testing.assert_array_equal(one, other, strict=True)
+    return found
 
 
 def whole(draw: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
@@ -122,15 +123,19 @@ def test_max_pool(size: int, stride: int, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
+@np.errstate(invalid="ignore")
 def test_updates(dtype: str) -> None:
     draw = np.random.default_rng(3)
     number = np.dtype(dtype).type
     arrays = [draw.normal(size=101).astype(dtype) for _ in range(3)]
-    for nesterov in (True, False):
-        both(update.sgd, *arrays, number(0.1), number(0.9), number(0.01), nesterov)
     second = draw.random(101).astype(dtype)
     pair = (number(0.9), number(0.999))
-    both(update.adam, *arrays, second, number(0.1), pair, pair, number(1e-8), (number(0.01), number(0.02)))
+    for odd in (0.0, np.inf, -np.inf, np.nan):
+        arrays[1][37] += odd
+        for nesterov in (True, False):
+            assert both(update.sgd, *arrays, number(0.1), number(0.9), number(0.01), nesterov) == (odd == 0)
+        last = (number(0.1), pair, pair, number(1e-8), (number(0.01), number(0.02)))
+        assert both(update.adam, *arrays, second, *last) == (odd == 0)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
