@@ -25,6 +25,7 @@ from hpcjobs.nn.passes import Batch
 from hpcjobs.nn.schedule import rate
 from hpcjobs.nn.training import Shard, Step, train_step
 from hpcjobs.parallel.communicator import leader_first, on_all, on_root
+from hpcjobs.parallel.equality import refuse_difference
 from hpcjobs.parallel.shards import Shards
 from hpcjobs.runs.context import Context
 
@@ -51,6 +52,8 @@ __all__ = [
 describe = described
 # Python with its libraries.
 BASE_BYTES = 400 * 2**20
+# Steps after which ranks make sure that they hold the same parameters.
+COMPARE_EVERY = 100
 
 
 def need(settings: Settings, ranks: int) -> int:
@@ -105,6 +108,11 @@ def run(settings: Settings, context: Context) -> str:
                 )
                 _refuse_divergence(done, step + 1, speed)
                 step += 1
+                if step % COMPARE_EVERY == 0 or step % loader.steps_per_epoch == 0:
+                    learned = memory.learner
+                    refuse_difference(
+                        f"parameters after step {step}", [learned.parameters, *learned.moments.values()], comm
+                    )
                 _validate(memory, step, loader, ground, context)
                 context.history.log(step, **_logged(done, speed, memory, ground))
                 detail = f"epoch {epoch + 1}  loss {done.loss:.4g}  accuracy {done.accuracy:.3f}"
