@@ -15,8 +15,9 @@ LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "OMPI_", "SLURM_", "HYDRA_", "MPIR_")
 
 
 def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without a launcher's variables, with a state folder of the test's own."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(LAUNCHER_VARIABLES)}
+    """Our environment without a launcher's variables or our cache of kernels, with a state folder of the test's own."""
+    dropped = (*LAUNCHER_VARIABLES, "NUMBA_CACHE_DIR")  # another user could not write to it, and finds his own
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return kept | {"XDG_STATE_HOME": str(home / "state"), "COLUMNS": "120"} | dict(extra or {})
 
 
