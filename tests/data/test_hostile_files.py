@@ -157,7 +157,7 @@ def test_inspect_describes_it_without_following_or_reading(tmp_path: Path, case:
     with h5py.File(path, "w") as file:
         build(file, tmp_path)
     described = {entry["path"]: entry for entry in describe_file(path)["datasets"]}
-    assert "42" not in str(described)
+    assert "42" not in str(described).replace(str(tmp_path), "")  # pytest's folders have numbers in their names
     if "link" in case:
         assert name not in described
     if case in (
