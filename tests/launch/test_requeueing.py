@@ -89,6 +89,15 @@ def test_the_verb_requeues_what_was_terminated_only_as_preempted(tmp_path: Path,
     assert slurm.calls("scontrol") == ["scontrol requeue 12"]
 
 
+@pytest.mark.parametrize("state", ["CANCELLED", "COMPLETING"])
+def test_a_job_that_slurm_no_longer_calls_running_stays_where_it_is(
+    tmp_path: Path, slurm: Commands, state: str
+) -> None:
+    slurm.say("squeue.named", f"{state}\n")
+    assert requeueing.requeue(folder_with(tmp_path)) == f"Slurm says that job 12 is {state}"
+    assert slurm.calls("scontrol") == []
+
+
 def test_a_run_that_is_cancelled_while_slurm_is_asked_stays_cancelled(
     tmp_path: Path, slurm: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
