@@ -60,7 +60,7 @@ def compile_network(dtype: np.dtype[np.generic]) -> None:
     weights, small, which = np.zeros((3, 3, 1, 1), dtype=dtype), image[:, :1, :1].copy(), np.zeros((1,) * 4, np.uint8)
     convolution.forward(image, weights, one, 0.0, 1, 1, 1, False, image.copy(), which)
     convolution.backward(image, weights, 1, 1, 1, False, image, which, image.copy(), weights.copy())
-    taps = np.zeros((16, 1, 1), dtype=dtype)
+    taps = np.zeros((winograd.SIDE**2, 1, 1), dtype=dtype)
     winograd.taps(weights, taps)
     winograd.forward(image, taps, one, 0.0, 1, 1, False, image.copy(), which)
     winograd.backward(image, taps, 1, 1, False, image, which, image.copy(), weights)

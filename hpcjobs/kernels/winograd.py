@@ -1,7 +1,8 @@
-"""Convolutions of 3 x 3 with fewer multiplications: Winograd's F(2 x 2, 3 x 3), 16 for every 4 places instead of 36.
+"""Convolutions of 3 x 3 with fewer multiplications: Winograd's F(4 x 4, 3 x 3), 36 for every 16 places instead of 144.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016. The way back is the adjoint of the
-way forth, so it is the gradient of just what was computed.
+Sources: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016; on points, Barabasz,
+Anderson, Soodhalter and Gregg, Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural
+Networks, ACM TOMS 46 (2020). The way back is the adjoint of the way forth, so it is the gradient of what was computed.
 """
 
 from typing import Any
@@ -13,16 +14,46 @@ from hpcjobs.kernels.convolution import added_back, before_pool, finish, windows
 from hpcjobs.kernels.dispatch import kernel
 
 Array = NDArray[Any]
+# Places of a tile in one direction, and what of an image they are made of.
+PLACES, SIDE = 4, 6
+# Polynomials are multiplied at 0, +-NEAR, +-FAR and infinity. Rounding errors are half of those at 0, +-1, +-2, and all
+# numbers of A and B are exact in float32.
+NEAR, FAR = 0.75, 1.5
+_NEAR2, _FAR2 = NEAR * NEAR, FAR * FAR
 # Of the images, the weights, and what comes out.
-B = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], dtype=np.float32)
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=np.float32)
-A = np.array([[1, 1, 1, 0], [0, 1, -1, -1]], dtype=np.float32)
+B = np.array(
+    [
+        [_NEAR2 * _FAR2, 0, -_NEAR2 - _FAR2, 0, 1, 0],
+        [0, -NEAR * _FAR2, -_FAR2, NEAR, 1, 0],
+        [0, NEAR * _FAR2, -_FAR2, -NEAR, 1, 0],
+        [0, -FAR * _NEAR2, -_NEAR2, FAR, 1, 0],
+        [0, FAR * _NEAR2, -_NEAR2, -FAR, 1, 0],
+        [0, _NEAR2 * _FAR2, 0, -_NEAR2 - _FAR2, 0, 1],
+    ]
+)
+_TIMES = (
+    1 / (_NEAR2 * _FAR2),
+    1 / (2 * _NEAR2 * (_NEAR2 - _FAR2)),
+    1 / (2 * _FAR2 * (_FAR2 - _NEAR2)),
+)
+G = np.array(
+    [
+        [_TIMES[0], 0, 0],
+        [_TIMES[1], _TIMES[1] * NEAR, _TIMES[1] * _NEAR2],
+        [_TIMES[1], -_TIMES[1] * NEAR, _TIMES[1] * _NEAR2],
+        [_TIMES[2], _TIMES[2] * FAR, _TIMES[2] * _FAR2],
+        [_TIMES[2], -_TIMES[2] * FAR, _TIMES[2] * _FAR2],
+        [0, 0, 1],
+    ]
+)
+A = np.array([[point**power for point in (0, NEAR, -NEAR, FAR, -FAR)] + [power == 3] for power in range(4)])
 
 
 @kernel
 def taps(weights: Array, out: Array) -> None:
-    """out (16, c, filters) is what tiles are multiplied with for weights (3, 3, c, filters)."""
-    out[...] = np.einsum("ai,bj,ijcf->abcf", G, G, weights).reshape(out.shape)
+    """out (36, c, filters) is what tiles are multiplied with for weights (3, 3, c, filters)."""
+    g = G.astype(weights.dtype)
+    out[...] = np.einsum("ai,bj,ijcf->abcf", g, g, weights, optimize=True).reshape(out.shape)
 
 
 @kernel
@@ -31,38 +62,38 @@ def forward(
     which: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """The same as `convolution.forward` of a stride of 1, for the `taps` of its weights."""
-    products = np.einsum("nhwabc,abcf->nhwabf", _tiles(x, top, left, y.shape, pooled), _square(taps))
-    four = np.einsum("ia,jb,nhwabf->nhiwjf", A, A, products)
-    found = four.reshape(len(x), 2 * four.shape[1], 2 * four.shape[3], y.shape[3])
-    if not pooled:
-        found = found[:, : y.shape[1], : y.shape[2]]
-    finish(found, bias, floor, pooled, y, which)
+    a, shape = A.astype(x.dtype), tuple(length * (1 + pooled) for length in y.shape[1:3])
+    products = np.einsum("nhwabc,abcf->nhwabf", _tiles(x, top, left, shape), _square(taps), optimize=True)
+    tile = np.einsum("ia,jb,nhwabf->nhiwjf", a, a, products, optimize=True)
+    found = tile.reshape(len(x), PLACES * tile.shape[1], PLACES * tile.shape[3], y.shape[3])
+    finish(found[:, : shape[0], : shape[1]], bias, floor, pooled, y, which)
 
 
 @kernel
 def backward(
-    x: Array, taps: Array, top: int, left: int, pooled: bool, dy: Array, which: NDArray[np.uint8], dx: Array,
+    x: Array, turned: Array, top: int, left: int, pooled: bool, dy: Array, which: NDArray[np.uint8], dx: Array,
     slopes: Array,
 ) -> None:  # fmt: skip
-    """The same as `convolution.backward` of a stride of 1; `slopes` are those of the weights (3, 3, c, filters)."""
-    tiles = _tiles(x, top, left, dy.shape, pooled)
+    """The same as `convolution.backward` of a stride of 1; `turned` are the `taps` of weights (3, 3, filters, c)."""
+    a, b, g = A.astype(x.dtype), B.astype(x.dtype), G.astype(x.dtype)
     wide = before_pool(dy, which, pooled)
-    even = np.zeros((len(x), 2 * tiles.shape[1], 2 * tiles.shape[2], dy.shape[3]), dtype=dy.dtype)
+    tiles = _tiles(x, top, left, wide.shape[1:3])
+    even = np.zeros((len(x), PLACES * tiles.shape[1], PLACES * tiles.shape[2], dy.shape[3]), dtype=dy.dtype)
     even[:, : wide.shape[1], : wide.shape[2]] = wide
-    four = even.reshape(len(x), tiles.shape[1], 2, tiles.shape[2], 2, dy.shape[3])
-    products = np.einsum("ia,jb,nhiwjf->nhwabf", A, A, four)
-    slopes[...] = np.einsum("ai,bj,nhwabc,nhwabf->ijcf", G, G, tiles, products, optimize=True)
+    tile = even.reshape(len(x), tiles.shape[1], PLACES, tiles.shape[2], PLACES, dy.shape[3])
+    products = np.einsum("ia,jb,nhiwjf->nhwabf", a, a, tile, optimize=True)
+    slopes[...] = np.einsum("ai,bj,nhwabc,nhwabf->ijcf", g, g, tiles, products, optimize=True)
     if len(dx):
-        back = np.einsum("ai,bj,nhwabf,abcf->nhwijc", B, B, products, _square(taps), optimize=True)
-        dx[...] = added_back(back, 4, 2, top, left, dx.shape)
+        back = np.einsum("ai,bj,nhwabf,abfc->nhwijc", b, b, products, _square(turned), optimize=True)
+        dx[...] = added_back(back, SIDE, PLACES, top, left, dx.shape)
 
 
-def _tiles(x: Array, top: int, left: int, gives: tuple[int, ...], pooled: bool) -> Array:
-    """Tiles (n, h, w, 4, 4, c) of images as they are multiplied, each for 2 x 2 places of what is given."""
-    places = gives if pooled else (gives[0], (gives[1] + 1) // 2, (gives[2] + 1) // 2)
-    found: Array = np.einsum("ai,bj,nhwijc->nhwabc", B, B, windows(x, 4, 2, top, left, places))
+def _tiles(x: Array, top: int, left: int, shape: tuple[int, ...]) -> Array:
+    """Tiles (n, h, w, 6, 6, c) of images as they are multiplied, for `shape` places of what a convolution gives."""
+    b, places = B.astype(x.dtype), (len(x), *(-(-length // PLACES) for length in shape))
+    found: Array = np.einsum("ai,bj,nhwijc->nhwabc", b, b, windows(x, SIDE, PLACES, top, left, places), optimize=True)
     return found
 
 
 def _square(taps: Array) -> Array:
-    return taps.reshape(4, 4, *taps.shape[1:])
+    return taps.reshape(SIDE, SIDE, *taps.shape[1:])

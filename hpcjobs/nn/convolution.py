@@ -78,7 +78,7 @@ def conv_backward(
 ) -> None:
     """Write the gradients of weights and bias to `slopes`, and those of each x to `dxs` unless it is None."""
     weights = own["weights"]
-    taps = _taps(weights, window, room)
+    taps = _taps(np.swapaxes(weights, 2, 3), window, room)
     for shard, (x, dy, slope) in enumerate(zip(xs, dys, slopes, strict=True)):
         if "bias" in slope:
             kernels.column_sums(dy.reshape(-1, dy.shape[3]), slope["bias"])
@@ -95,8 +95,8 @@ def _taps(weights: Array, window: Window, room: Room) -> Array | None:
     """The weights for fewer multiplications, where that is possible and worth it."""
     if window.size != 3 or window.stride != 1 or min(weights.shape[2:]) < CHANNELS:
         return None
-    taps = room.empty("taps", (16, *weights.shape[2:]), weights.dtype)
-    winograd.taps(weights, taps)
+    taps = room.empty("taps", (winograd.SIDE**2, *weights.shape[2:]), weights.dtype)
+    winograd.taps(np.ascontiguousarray(weights), taps)
     return taps
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpcjobs.kernels import convolution, pooling, update, winograd
+from hpcjobs.kernels import convolution, pooling, update
 from hpcjobs.kernels.product import product
 
 Array = NDArray[Any]
@@ -25,8 +25,8 @@ def both(kernel: Any, *arguments: Any) -> Any:
 
 
 def whole(draw: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
-    """Whole numbers divisible by 4: sums of products of them, halved twice, are exact in any order."""
-    return (4 * draw.integers(-2, 3, size=shape)).astype(dtype)
+    """Whole numbers: sums of products of them are exact in any order."""
+    return draw.integers(-8, 9, size=shape).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -52,42 +52,6 @@ def test_convolutions(
     convolution.forward(x, weights, bias, 0.0, stride, top, left, pooled, y, which)
     for dx in (np.full_like(x, np.nan), x[:0]):
         both(convolution.backward, x, weights, stride, top, left, pooled, dy, which, dx, np.full_like(weights, np.nan))
-
-
-@pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("pooled", [False, True], ids=["plain", "pooled"])
-@pytest.mark.parametrize(
-    ("shape", "filters", "top", "left"),
-    [((2, 5, 6, 3), 2, 0, 0), ((2, 5, 4, 2), 3, 1, 1), ((7, 4, 4, 5), 1, 1, 1), ((1, 3, 3, 1), 1, 1, 1),
-     ((2, 4, 5, 2), 2, 2, 2), ((3, 41, 44, 8), 8, 0, 1), ((0, 5, 5, 2), 2, 0, 0)],
-)  # fmt: skip
-def test_winograds_convolution_is_the_convolution(
-    shape: tuple[int, ...], filters: int, top: int, left: int, pooled: bool, dtype: str
-) -> None:
-    draw = np.random.default_rng(0)
-    x, weights, bias = (
-        whole(draw, shape, dtype),
-        whole(draw, (3, 3, shape[3], filters), dtype),
-        whole(draw, (filters,), dtype),
-    )
-    y, which, dy = given(draw, (shape[0], shape[1] + 2 * top - 2, shape[2] + 2 * left - 2, filters), pooled, dtype)
-    taps = np.full((16, shape[3], filters), np.nan, dtype=dtype)
-    both(winograd.taps, weights, taps)
-    winograd.taps(weights, taps)
-    for floor in (0.0, -np.inf):
-        both(winograd.forward, x, taps, bias, floor, top, left, pooled, y, which)
-    others = y.copy(), which.copy()
-    winograd.forward(x, taps, bias, 0.0, top, left, pooled, y, which)
-    convolution.forward.reference(x, weights, bias, 0.0, 1, top, left, pooled, *others)
-    np.testing.assert_array_equal(y, others[0])
-    np.testing.assert_array_equal(which, others[1])
-    for dx in (np.full_like(x, np.nan), x[:0]):
-        slopes, other_dx, other_slopes = np.full_like(weights, np.nan), dx.copy(), np.empty_like(weights)
-        both(winograd.backward, x, taps, top, left, pooled, dy, which, dx, slopes)
-        winograd.backward(x, taps, top, left, pooled, dy, which, dx, slopes)
-        convolution.backward.reference(x, weights, 1, top, left, pooled, dy, which, other_dx, other_slopes)
-        np.testing.assert_array_equal(dx, other_dx)
-        np.testing.assert_array_equal(slopes, other_slopes)
 
 
 def given(draw: np.random.Generator, shape: tuple[int, ...], pooled: bool, dtype: str) -> tuple[Array, Array, Array]:
