@@ -120,23 +120,26 @@ def evaluate(values, policy, chances, world, steps):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, error_model="numpy")
-def _best(q, word):  # type: ignore[no-untyped-def]
-    """The action of the largest value; the word chooses among equals."""
-    action, ties = 0, np.uint64(1)
+def _largest(q):  # type: ignore[no-untyped-def]
+    largest = q[0]
     for other in range(1, len(q)):
-        if q[other] > q[action]:
-            action, ties = other, np.uint64(1)
-        elif q[other] == q[action]:
-            ties += np.uint64(1)
-    if ties == 1:
-        return action
-    place = np.int64((np.uint64(word) * ties) >> HALF)
-    while place > 0:
-        place -= 1
-        best = q[action]
-        action += 1
-        while q[action] != best:
+        largest = max(largest, q[other])
+    return largest
+
+
+@njit(cache=True, error_model="numpy")
+def _best(q, largest, word):  # type: ignore[no-untyped-def]
+    """The action of the largest value, which is known; the word chooses among equals."""
+    action, ties = 0, np.uint64(0)
+    for other in range(len(q) - 1, -1, -1):  # without branches, whose turns nobody can foretell
+        equal = q[other] == largest
+        ties += np.uint64(equal)
+        action = other if equal else action
+    if ties > 1:
+        place = np.int64((np.uint64(word) * ties) >> HALF)
+        while place > 0:
             action += 1
+            place -= q[action] == largest
     return action
 
 
@@ -187,34 +190,34 @@ def blend(q, values, visits, counts, world, gamma, memory, step_size):  # type: 
 @njit(cache=True, error_model="numpy")
 def greedy(q, words, policy):  # type: ignore[no-untyped-def]
     for s in range(len(q)):
-        policy[s] = _best(q[s], words[s])
+        policy[s] = _best(q[s], _largest(q[s]), words[s])
 
 
 @njit(cache=True, error_model="numpy")
 def online(q, state, elapsed, key, step, steps, explore, world, gamma, memory, step_size, counts, visits):  # type: ignore[no-untyped-def]
     outcomes, rewards, limits, starts, start_limits, horizon = world
     actions, kinds = outcomes.shape[1], outcomes.shape[2]
-    words = np.empty((4, len(state)), dtype=np.uint32)
+    words, values = np.empty((4, len(state)), dtype=np.uint32), np.empty(len(q))
+    for s in range(len(q)):
+        values[s] = _largest(q[s])
     for number in range(steps):
         blocks_of_step(words, key, step + np.uint64(number), np.uint64(0))
         for lane in range(len(state)):
             s = state[lane]
-            a = _best(q[s], words[1, lane])
             if np.uint64(words[0, lane]) < explore:
                 a = np.int64((np.uint64(words[1, lane]) * np.uint64(actions)) >> HALF)
+            else:
+                a = _best(q[s], values[s], words[1, lane])
             k = np.int64(0)
             for other in range(kinds - 1):
                 k += np.int64(np.uint64(words[2, lane]) >= limits[s, a, other])
             counts[s, a, k] += 1
             found = outcomes[s, a, k]
-            after = 0.0
-            if not found & 1:
-                after = q[found >> 1, 0]
-                for other in range(1, actions):
-                    after = max(after, q[found >> 1, other])
+            after = 0.0 if found & 1 else values[found >> 1]
             visits[s, a] += 1
             alpha = step_size if step_size > 0 else (memory + 1) / (memory + visits[s, a])
             q[s, a] += alpha * (rewards[s, a, k] + gamma * after - q[s, a])
+            values[s] = _largest(q[s])
             s = found >> 1
             time = elapsed[lane] + 1
             if found & 1 or time >= horizon:
