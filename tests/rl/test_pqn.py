@@ -13,6 +13,7 @@ from hpcjobs.errors import SettingsError
 from hpcjobs.jobs import qlearning
 from hpcjobs.jobs._qlearning_deep import deep_of, policy_of, prepared
 from hpcjobs.jobs._qlearning_settings import Pqn, Settings
+from hpcjobs.nn import mlp
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.rl import novelty, pqn
 from hpcjobs.rl.classic import make
@@ -59,6 +60,20 @@ def test_any_number_of_ranks_and_a_restart_with_another_number_learn_the_same(en
     half = on_ranks(3, lambda communicator: learn(settings, communicator, 2))[0]
     for state in on_ranks(2, lambda communicator: learn(settings, communicator, 6, half, 2)):
         same(state, whole)
+
+
+def test_any_number_of_ranks_sees_the_same_episodes() -> None:
+    def earned(communicator: Communicator) -> NDArray[np.float64]:
+        deep, simulator = deep_of(Settings(env="Acrobot", algorithm="pqn")), make("Acrobot", 0, 30)
+        net = pqn.network(simulator, deep.hidden)
+        policy = policy_of(net, mlp.first_parameters(net, 0))
+        return pqn.earned(simulator, policy, 0, 3, 5, communicator)
+
+    whole = earned(SerialCommunicator())
+    assert (whole == -30).all()
+    for ranks in (2, 4):  # 4 ranks for 3 episodes
+        for found in on_ranks(ranks, earned):
+            np.testing.assert_array_equal(found, whole)
 
 
 def test_lambda_returns_are_those_of_the_definition() -> None:

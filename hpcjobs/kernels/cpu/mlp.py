@@ -130,7 +130,8 @@ def _normalise(x, scale, offset, y, inverses):  # type: ignore[no-untyped-def]
         for u in range(len(row)):
             row[u] *= inverse
         for u in range(len(row)):
-            to[u] = max(row[u] * scale[u] + offset[u], zero)
+            value = row[u] * scale[u] + offset[u]
+            to[u] = zero if value < zero else value  # so that what is no number stays none
 
 
 @njit(cache=True, error_model="numpy")
