@@ -168,7 +168,7 @@ def rollout(deep: Deep, simulator: Simulator, net: mlp.Mlp, brain: Brain) -> See
     )
     by_chance, drawn = coin[:, 0] < round(deep.exploring(brain.rounds) * 2**32), below(coin[:, 1], actions)
     features = simulator.features(inner)
-    shape, numbers, q = (steps, lanes), features.shape[1], np.empty((steps + 1, lanes, actions), dtype=np.float32)
+    shape, numbers, q = (steps, lanes), features.shape[1], np.empty((steps, lanes, actions), dtype=np.float32)
     seen = Seen(
         np.empty((*shape, numbers), dtype=np.float32), np.empty(shape, dtype=np.int32),
         np.empty(shape, dtype=np.float32), np.empty((*shape, numbers), dtype=np.float32),
@@ -188,7 +188,7 @@ def rollout(deep: Deep, simulator: Simulator, net: mlp.Mlp, brain: Brain) -> See
             features = simulator.features(inner)
     seen.reward[...] *= np.float32(deep.reward_scale)
     # The state after a step is the one before the next, of which the network has been asked, unless an episode is over.
-    seen.value[:-1] = q[1:steps].max(axis=2)
+    seen.value[:-1] = q[1:].max(axis=2)
     new = seen.over.copy()
     new[-1] = True
     seen.value[new] = mlp.values(net, brain.parameters, seen.after[new]).max(axis=1)
@@ -223,7 +223,8 @@ def _epoch(
     slopes, total = np.empty((len(orders), net.size), dtype=np.float32), np.empty(net.size, dtype=np.float32)
     for batch in range(deep.batches):
         for order, slope in zip(orders, slopes, strict=True):
-            rows = order[len(order) * batch // deep.batches : len(order) * (batch + 1) // deep.batches]
+            part = piece(len(order), deep.batches, batch)
+            rows = order[part.start : part.stop]
             kernel.slope(brain.parameters, net.units, features, action, target.reshape(-1), rows, slope)
         tree_sum(list(slopes), deep.shards, total, communicator)
         total *= np.float32(deep.batches / deep.steps_of_round)
