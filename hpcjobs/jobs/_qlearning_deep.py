@@ -10,10 +10,8 @@ from hpcjobs.data.schema import Variable, text, texts
 from hpcjobs.errors import RunFolderError, SettingsError
 from hpcjobs.jobs._qlearning_course import Course
 from hpcjobs.jobs._qlearning_settings import Settings
-from hpcjobs.kernels.compiling import compile_deep
 from hpcjobs.nn import mlp
 from hpcjobs.nn.network import view
-from hpcjobs.parallel.communicator import leader_first
 from hpcjobs.rl import novelty, pqn
 from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.waves import with_waves
@@ -70,7 +68,6 @@ def policy_of(net: mlp.Mlp, parameters: pqn.Floats) -> Callable[[pqn.Floats], ND
 def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
     """Learn, and publish what was learned; returns its digest."""
     communicator, deep = context.communicator, deep_of(settings)
-    leader_first(communicator, compile_deep)
     simulator, net, grid = prepared(settings, simulator)
     same = not settings.allow_other_numerics
     rounds, state = context.resume(settings.checkpoint_every, settings.checkpoint_seconds, same_numerics=same)

@@ -99,6 +99,7 @@ def compile_tabular() -> None:
 
 def compile_deep() -> None:
     """The kernels of deep Q-learning."""
+    philox.blocks(np.zeros((1, 4, 1), dtype=np.uint32), np.zeros(2, dtype=np.uint32), np.uint64(0), np.uint64(0))
     for step in classic.STEPS.values():
         step(np.zeros((4, 1)), np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.uint8))
     classic.circles(np.zeros((4, 1)), np.zeros((4, 1)))

@@ -13,6 +13,9 @@ from hpcjobs.errors import SettingsError
 from hpcjobs.jobs import qlearning
 from hpcjobs.jobs._qlearning_deep import deep_of, policy_of, prepared
 from hpcjobs.jobs._qlearning_settings import Pqn, Settings
+from hpcjobs.kernels.compiling import compile_deep
+from hpcjobs.kernels.cpu import classic, philox, update, waves
+from hpcjobs.kernels.cpu import mlp as mlp_twins
 from hpcjobs.nn import mlp
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.rl import novelty, pqn
@@ -74,6 +77,20 @@ def test_any_number_of_ranks_sees_the_same_episodes() -> None:
     for ranks in (2, 4):  # 4 ranks for 3 episodes
         for found in on_ranks(ranks, earned):
             np.testing.assert_array_equal(found, whole)
+
+
+def test_nothing_is_left_to_compile_when_the_work_has_begun() -> None:
+    compile_deep()
+    before = compiled()
+    settings = Settings(env="Acrobot", algorithm="pqn", environments=4, steps=128, pqn=Pqn(**SMALL, waves=1))
+    learn(settings, SerialCommunicator(), 1)
+    assert compiled() == before
+
+
+def compiled() -> list[int]:
+    """For how many types each kernel was compiled."""
+    kernels = [item for module in (classic, mlp_twins, philox, update, waves) for item in vars(module).values()]
+    return [len(item.signatures) for item in kernels if "signatures" in dir(item)]
 
 
 def test_lambda_returns_are_those_of_the_definition() -> None:
