@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.kernels.mlp import values as kernel
+from hpcjobs.kernels import mlp as kernel
 from hpcjobs.nn.network import Block, view
 from hpcjobs.parallel.randomness import uniforms
 
@@ -40,9 +40,9 @@ def lay_out(units: Sequence[int]) -> Mlp:
     return Mlp(np.array(units, dtype=np.int64), tuple(layers), start)
 
 
-def first_parameters(net: Mlp, seed: int, dtype: Any = np.float32) -> Array:
+def first_parameters(net: Mlp, seed: int) -> Array:
     """Weights uniform with variance 1 / inputs, drawn from seed and layer alone; scales 1, the rest 0."""
-    buffer = np.empty(net.size, dtype=dtype)
+    buffer = np.empty(net.size, dtype=np.float32)
     for number, layer in enumerate(net.layers):
         for block in layer:
             view(buffer, block)[...] = block.fill
@@ -55,5 +55,5 @@ def first_parameters(net: Mlp, seed: int, dtype: Any = np.float32) -> Array:
 def values(net: Mlp, parameters: Array, x: Array) -> Array:
     """What the network says (rows, outputs) of x (rows, inputs), of each row by itself."""
     found = np.empty((len(x), net.units[-1]), dtype=parameters.dtype)
-    kernel(parameters, net.units, x, found)
+    kernel.values(parameters, net.units, x, found)
     return found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hpcjobs.nn import mlp, radam
+from hpcjobs.nn.network import view
 
 
 def test_first_weights_have_the_variance_of_one_by_their_inputs() -> None:
@@ -15,6 +16,17 @@ def test_first_weights_have_the_variance_of_one_by_their_inputs() -> None:
     assert weights.var() == pytest.approx(1 / 50, rel=0.1)
     assert found.dtype == np.float32
     assert (mlp.first_parameters(net, 1) != found).any()
+
+
+def test_blocks_are_where_the_kernels_look_for_them() -> None:
+    net = mlp.lay_out((2, 5, 3))
+    parameters, x = np.zeros(net.size, dtype=np.float32), np.ones((1, 2), dtype=np.float32)
+    parts = {block.name: view(parameters, block) for layer in net.layers for block in layer}
+    parts["dense_1_bias"][:] = [0, 0, 0, 0, 5]  # normal: four times -1/2, once 2
+    parts["dense_1_scale"][:], parts["dense_1_offset"][:] = 2, 1
+    parts["dense_2_weights"][4], parts["dense_2_weights"][3] = [1, 2, 3], 100  # of units that give 5 and 0
+    parts["dense_2_bias"][:] = [0.5, 0.25, 0]
+    np.testing.assert_allclose(mlp.values(net, parameters, x), [[5.5, 10.25, 15]], rtol=1e-4)
 
 
 def test_rectified_adam_is_that_of_the_paper_one_number_at_a_time() -> None:
