@@ -26,8 +26,8 @@ def values(parameters, units, x, out):  # type: ignore[no-untyped-def]
 @njit(cache=True, error_model="numpy")
 def slope(parameters, units, features, action, target, rows, gradient):  # type: ignore[no-untyped-def]
     n, hidden, number = len(rows), len(units) - 2, parameters.dtype
-    # What the layers take, and what normalisation makes of it, one layer behind the other.
-    taken, normals = np.empty(n * units[:-1].sum(), number), np.empty(n * units[1:-1].sum(), number)
+    # What the layers take, and the normal of it, one layer behind the other; the first has none.
+    taken, normals = np.empty(n * units[:-1].sum(), number), np.empty(n * units[:-1].sum(), number)
     inverses = np.empty((hidden, n), number)
     x = taken[: n * units[0]].reshape(n, units[0])
     for r in range(n):
@@ -36,7 +36,7 @@ def slope(parameters, units, features, action, target, rows, gradient):  # type:
     for layer in range(hidden):
         weights, bias, scale, offset = _layer(parameters, begin, units[layer], units[layer + 1])
         size = n * len(bias)
-        normal = normals[kept - n * units[0] : kept - n * units[0] + size].reshape(n, len(bias))
+        normal = normals[kept : kept + size].reshape(n, len(bias))
         y = taken[kept : kept + size].reshape(n, len(bias))
         np.dot(x, weights, normal)
         for r in range(n):
@@ -60,7 +60,7 @@ def slope(parameters, units, features, action, target, rows, gradient):  # type:
         kept -= size
         weights, bias, scale, offset = _layer(parameters, begin, units[layer], units[layer + 1])
         d_weights, d_bias, d_scale, d_offset = _layer(gradient, begin, units[layer], units[layer + 1])
-        normal = normals[kept - n * units[0] : kept - n * units[0] + size].reshape(n, units[layer + 1])
+        normal = normals[kept : kept + size].reshape(n, units[layer + 1])
         _normalise_backward(dy, y, normal, inverses[layer], scale, d_scale, d_offset)
         d_bias[:] = 0
         for r in range(n):
