@@ -12,7 +12,6 @@ from hpcjobs.jobs._qlearning_course import Course
 from hpcjobs.jobs._qlearning_settings import Settings
 from hpcjobs.nn import mlp
 from hpcjobs.nn.network import view
-from hpcjobs.parallel.communicator import on_root
 from hpcjobs.rl import novelty, pqn
 from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.waves import with_waves
@@ -63,7 +62,7 @@ def prepared(settings: Settings, simulator: Simulator) -> tuple[Simulator, mlp.M
 
 def policy_of(net: mlp.Mlp, parameters: pqn.Floats) -> Callable[[pqn.Floats], NDArray[np.int32]]:
     """The best action (rows,) by what the network says of features (rows, numbers)."""
-    return lambda features: mlp.forward(net, parameters, features).argmax(axis=1).astype(np.int32)
+    return lambda features: mlp.values(net, parameters, features).argmax(axis=1).astype(np.int32)
 
 
 def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
@@ -84,8 +83,7 @@ def learn(settings: Settings, simulator: Simulator, context: Context) -> str:
     course = Course(context, settings, deep.steps_of_round, rounds)
 
     def earned(parameters: pqn.Floats, episodes: int, first: int) -> NDArray[np.float64]:
-        policy = policy_of(net, parameters)
-        return on_root(communicator, lambda: pqn.earned(simulator, policy, settings.seed, episodes, first))
+        return pqn.earned(simulator, policy_of(net, parameters), settings.seed, episodes, first, communicator)
 
     def whole() -> dict[str, NDArray[np.generic]]:
         kept = {"rounds": np.array(deep.rounds), "best": best, "most": np.array(most)}

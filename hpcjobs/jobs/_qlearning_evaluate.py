@@ -12,7 +12,7 @@ from hpcjobs.jobs import _qlearning_deep as deep
 from hpcjobs.jobs._evaluate import Evaluated
 from hpcjobs.jobs._qlearning_env import find, refuse_another, settings_of
 from hpcjobs.jobs._qlearning_settings import Settings
-from hpcjobs.kernels.compiling import compile_tabular
+from hpcjobs.kernels.compiling import compile_deep, compile_tabular
 from hpcjobs.parallel.communicator import Communicator, leader_first, on_all, on_root
 from hpcjobs.rl.episodes import Episodes, record, record_played
 from hpcjobs.rl.simulator import Simulator
@@ -33,8 +33,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 def evaluate(model: Model, wanted: Evaluation, communicator: Communicator) -> Evaluated:
     """Play the policy; every rank plays all, for what is random follows from seed and number of the episode."""
-    leader_first(communicator, compile_tabular)
     settings = msgspec.convert(on_root(communicator, lambda: settings_of(model)), Settings)
+    leader_first(communicator, compile_deep if settings.algorithm == "pqn" else compile_tabular)
     env = on_all(communicator, lambda: find(settings, model.file.parent / "code"))
     on_all(communicator, lambda: refuse_another(env, f"--env {settings.env}", model.arrays))
     played = _play(env, settings, model.arrays, wanted)

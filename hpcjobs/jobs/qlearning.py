@@ -12,7 +12,7 @@ from hpcjobs.jobs._qlearning_evaluate import MODEL, Evaluation, evaluate
 from hpcjobs.jobs._qlearning_merge import MERGED, merge
 from hpcjobs.jobs._qlearning_result import described, figures
 from hpcjobs.jobs._qlearning_settings import Settings, check_values
-from hpcjobs.kernels.compiling import compile_tabular
+from hpcjobs.kernels.compiling import compile_deep, compile_tabular
 from hpcjobs.parallel.communicator import leader_first, on_all, on_root
 from hpcjobs.rl.simulator import Simulator
 from hpcjobs.rl.table import Table
@@ -64,7 +64,7 @@ def run(settings: Settings, context: Context) -> str:
     communicator = context.communicator
     on_root(communicator, lambda: check_values(settings))
     context.progress.say("compiling what is not in the cache yet")
-    leader_first(communicator, compile_tabular)
+    leader_first(communicator, compile_deep if settings.algorithm == "pqn" else compile_tabular)
     env = on_all(communicator, lambda: find(settings, context.code))
     on_root(communicator, lambda: checked(settings, env))
     if isinstance(env, Table):

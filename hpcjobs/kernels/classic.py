@@ -70,6 +70,13 @@ def acrobot(state: Floats, action: Lanes, terminated: Flags) -> None:
     terminated[:] = -np.cos(found[0]) - np.cos(found[1] + found[0]) > 1.0
 
 
+@kernel
+def circles(state: Floats, seen: Floats) -> None:
+    """Write cosine and sine of both of Acrobot's angles to seen (4, lanes), each lane by itself."""
+    for number in (0, 1):
+        seen[2 * number], seen[2 * number + 1] = np.cos(state[number]), np.sin(state[number])
+
+
 def _swing(state: Floats, torque: Floats) -> Floats:
     """The rate of change of Acrobot's state, both (4, lanes), by the dynamics of Sutton and Barto's book."""
     one, two, turn_one, turn_two = state

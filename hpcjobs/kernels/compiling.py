@@ -5,14 +5,17 @@ import numpy as np
 from hpcjobs.kernels import (
     augment,
     bounds,
+    classic,
     convolution,
     kmeans,
+    mlp,
     philox,
     pooling,
     quality,
     rows,
     tabular,
     update,
+    waves,
     winograd,
 )
 
@@ -92,3 +95,19 @@ def compile_tabular() -> None:
     tabular.sweep(values, ones, world, 0.5, 0.0, q)
     tabular.evaluate(values, lane.copy(), ones, world, 1)
     tabular.online(q, lane, lane.copy(), key, zero, 1, zero, world, 0.5, 1, 0.0, counts, visits)
+
+
+def compile_deep() -> None:
+    """The kernels of deep Q-learning."""
+    philox.blocks(np.zeros((1, 4, 1), dtype=np.uint32), np.zeros(2, dtype=np.uint32), np.uint64(0), np.uint64(0))
+    for step in classic.STEPS.values():
+        step(np.zeros((4, 1)), np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.uint8))
+    classic.circles(np.zeros((4, 1)), np.zeros((4, 1)))
+    parameters, row, units = np.zeros(8, dtype=np.float32), np.zeros((1, 1), dtype=np.float32), np.ones(3, np.int64)
+    first, number = parameters[:1], np.float32(0.1)
+    mlp.values(parameters, units, row, row.copy())
+    mlp.slope(
+        parameters, units, row, np.zeros(1, dtype=np.int32), first, np.zeros(1, dtype=np.int64), parameters.copy()
+    )
+    waves.waves(row, row, np.zeros((1, 2), dtype=np.float32))
+    update.radam(first, first.copy(), first.copy(), first.copy(), number, (number, number), number, number, True)

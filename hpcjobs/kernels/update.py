@@ -49,3 +49,26 @@ def adam(
     kept = parameters * (one - decays[1])
     parameters[...] = kept - (rate / corrections[0]) * (first / (np.sqrt(second) / corrections[1] + epsilon))
     return bool(np.isfinite(parameters).all())
+
+
+@kernel
+def radam(
+    parameters: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    shrink: Any,
+    betas: tuple[Any, Any],
+    rate: Any,
+    epsilon: Any,
+    trusted: bool,
+) -> None:
+    """Rectified Adam; all arrays (parameters,), all but the gradient, which counts `shrink` times, change in place.
+
+    `rate` has the corrections of both moments in it; `trusted` says whether the second is used. Numbers are scalars of
+    the arrays' type.
+    """
+    one, slope = parameters.dtype.type(1), shrink * gradient
+    first[...] = betas[0] * first + (one - betas[0]) * slope
+    second[...] = betas[1] * second + (one - betas[1]) * (slope * slope)
+    parameters -= rate * (first / (np.sqrt(second) + epsilon)) if trusted else rate * first

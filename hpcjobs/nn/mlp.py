@@ -1,4 +1,4 @@
-"""A small network of dense layers, each but the last followed by layer normalisation and ReLU; parameters lie flat."""
+"""Where the arrays of a small dense network lie in its flat parameters, and how these begin; see kernels/mlp.py."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpcjobs.nn.layernorm import normalise, normalise_backward
+from hpcjobs.kernels import mlp as kernel
 from hpcjobs.nn.network import Block, view
 from hpcjobs.parallel.randomness import uniforms
 
@@ -17,19 +17,10 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Trace:
-    """What a hidden layer has to remember for the way back; arrays (rows, units)."""
-
-    x: Array
-    normal: Array
-    inverse: Array
-    y: Array
-
-
-@dataclass(frozen=True)
 class Mlp:
     """Where each array lies in the flat buffer: of every layer weights, bias, and scale and offset but of the last."""
 
+    units: NDArray[np.int64]
     layers: tuple[tuple[Block, ...], ...]
     size: int
 
@@ -46,12 +37,12 @@ def lay_out(units: Sequence[int]) -> Mlp:
             blocks.append(Block(f"dense_{number + 1}_{name}", shape, start, shape if name == "weights" else (), fill))
             start = blocks[-1].stop
         layers.append(tuple(blocks))
-    return Mlp(tuple(layers), start)
+    return Mlp(np.array(units, dtype=np.int64), tuple(layers), start)
 
 
-def first_parameters(net: Mlp, seed: int, dtype: Any = np.float32) -> Array:
+def first_parameters(net: Mlp, seed: int) -> Array:
     """Weights uniform with variance 1 / inputs, drawn from seed and layer alone; scales 1, the rest 0."""
-    buffer = np.empty(net.size, dtype=dtype)
+    buffer = np.empty(net.size, dtype=np.float32)
     for number, layer in enumerate(net.layers):
         for block in layer:
             view(buffer, block)[...] = block.fill
@@ -61,35 +52,8 @@ def first_parameters(net: Mlp, seed: int, dtype: Any = np.float32) -> Array:
     return buffer
 
 
-def forward(net: Mlp, parameters: Array, x: Array, traces: list[Trace] | None = None) -> Array:
-    """What the network says (rows, outputs) of x (rows, inputs); fills `traces` for the way back."""
-    for layer in net.layers[:-1]:
-        weights, bias, scale, offset = (view(parameters, block) for block in layer)
-        y, normal, inverse = normalise(x @ weights + bias, scale, offset)
-        np.maximum(y, 0, out=y)
-        if traces is not None:
-            traces.append(Trace(x, normal, inverse, y))
-        x = y
-    weights, bias = (view(parameters, block) for block in net.layers[-1])
-    found: Array = x @ weights + bias
+def values(net: Mlp, parameters: Array, x: Array) -> Array:
+    """What the network says (rows, outputs) of x (rows, inputs), of each row by itself."""
+    found = np.empty((len(x), net.units[-1]), dtype=parameters.dtype)
+    kernel.values(parameters, net.units, x, found)
     return found
-
-
-def backward(net: Mlp, parameters: Array, x: Array, traces: Sequence[Trace], dy: Array, gradient: Array) -> None:
-    """Write the slope of every parameter to `gradient` (size,), from those of the outputs dy (rows, outputs).
-
-    `x` (rows, inputs) and `traces` are those of the way there.
-    """
-    weights, bias = (view(gradient, block) for block in net.layers[-1])
-    np.matmul((traces[-1].y if traces else x).T, dy, out=weights)
-    bias[...] = dy.sum(axis=0)
-    dx = dy @ view(parameters, net.layers[-1][0]).T
-    for number in range(len(traces) - 1, -1, -1):
-        layer, trace = net.layers[number], traces[number]
-        weights, bias, scale, offset = (view(gradient, block) for block in layer)
-        dx *= trace.y > 0
-        dx, scale[...], offset[...] = normalise_backward(dx, view(parameters, layer[2]), trace.normal, trace.inverse)
-        np.matmul(trace.x.T, dx, out=weights)
-        bias[...] = dx.sum(axis=0)
-        if number:
-            dx = dx @ view(parameters, layer[0]).T

@@ -46,8 +46,9 @@ def make(name: str, bins: int = 0, time_limit: int = 0) -> Simulator:
     def features(inner: Inner) -> NDArray[np.float32]:
         scaled = (inner - middle) / reach
         if name == "Acrobot":
-            angles = [wave(inner[number]) for number in (0, 1) for wave in (np.cos, np.sin)]
-            scaled = np.stack([*angles, *scaled[2:]])
+            seen = np.empty((4, inner.shape[1]))
+            kernels.circles(inner, seen)
+            scaled = np.concatenate([seen, scaled[2:]])
         return np.ascontiguousarray(scaled.T, dtype=np.float32)
 
     return Simulator(

@@ -1,7 +1,6 @@
 """A bonus for what was seldom seen: counts of the cells of a grid over the numbers of an observation."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +29,9 @@ class Novelty:
         found: NDArray[np.int64] = np.ravel_multi_index(tuple(cells.T), (self.bins,) * self.numbers)
         return found
 
-    def bonus(self, counts: NDArray[np.int64], features: NDArray[np.float32], size: float, done: float) -> Any:
-        """size / sqrt(1 + times seen before), less and less until `done`, the share of rounds played, is SHARE."""
-        left = max(0.0, 1 - done / SHARE)
-        return size * left / np.sqrt(1 + counts[self.cell(features)])
+    def bonus(self, counts: NDArray[np.int64], size: float, done: float) -> NDArray[np.float64]:
+        """size / sqrt(1 + counts) of what was seen so often; it falls until `done`, a share of all rounds, is SHARE."""
+        return size * max(0.0, 1 - done / SHARE) / np.sqrt(1 + counts)
 
 
 def for_numbers(numbers: int) -> Novelty:

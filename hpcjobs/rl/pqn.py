@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpcjobs.kernels import mlp as kernel
 from hpcjobs.nn import mlp, radam
 from hpcjobs.parallel.communicator import Communicator
 from hpcjobs.parallel.randomness import words
 from hpcjobs.parallel.reduction import tree_sum
-from hpcjobs.parallel.shards import Shards, Span
+from hpcjobs.parallel.shards import Shards, Span, piece
 from hpcjobs.rl.novelty import Novelty
-from hpcjobs.rl.simulator import Simulator, begin_again, below, first_states, words_of
+from hpcjobs.rl.simulator import Simulator, below, first_states, words_of_steps
 
 Floats = NDArray[np.float32]
 KEPT = ("parameters", "first", "second")
+AT_ONCE = 64  # steps whose random words are drawn together
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,13 @@ class Deep:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a shard saw in a round: arrays (steps, lanes, ...)."""
+    """What the environments of a rank saw in a round: arrays (steps, lanes, ...)."""
 
     features: Floats
     action: NDArray[np.int32]
     reward: Floats
     after: Floats  # features of the state that the step led to, before another episode began
+    value: Floats  # what the network says of that state
     terminated: NDArray[np.bool_]
     over: NDArray[np.bool_]  # terminated, or cut off
 
@@ -139,71 +142,67 @@ def play(
     deep: Deep, simulator: Simulator, net: mlp.Mlp, novelty: Novelty, brain: Brain, communicator: Communicator
 ) -> None:
     """One round. Collective."""
-    seen = [rollout(deep, simulator, net, novelty, brain, number) for number in brain.own]
-    fresh = np.zeros_like(brain.novelty)
+    seen = rollout(deep, simulator, net, brain)
     if deep.bonus:
-        for one in seen:
-            np.add.at(fresh, novelty.cell(one.after.reshape(-1, one.after.shape[-1])), 1)
+        cells = novelty.cell(seen.after.reshape(-1, seen.after.shape[-1]))
+        bonus = novelty.bonus(brain.novelty[cells], deep.bonus, brain.rounds / deep.rounds)
+        seen.reward[...] += bonus.reshape(seen.reward.shape)
+        fresh = np.bincount(cells, minlength=novelty.cells)
         communicator.allreduce_sum(fresh)
         brain.novelty += fresh
-    returns = [lambda_returns(deep, one, _values(net, brain.parameters, one)) for one in seen]
+    target = lambda_returns(deep, seen)
     rate = deep.rate * max(0.0, 1 - brain.rounds / deep.rounds)
     for epoch in range(deep.epochs):
-        _epoch(deep, net, brain, seen, returns, brain.rounds * deep.epochs + epoch, rate, communicator)
+        _epoch(deep, net, brain, seen, target, brain.rounds * deep.epochs + epoch, rate, communicator)
     brain.rounds += 1
 
 
-def rollout(deep: Deep, simulator: Simulator, net: mlp.Mlp, novelty: Novelty, brain: Brain, shard: int) -> Seen:
-    """Play one shard for a round."""
+def rollout(deep: Deep, simulator: Simulator, net: mlp.Mlp, brain: Brain) -> Seen:
+    """Play all environments of this rank for a round, side by side: none knows of the others."""
     assert simulator.features is not None
-    rows = brain.shards.shard(shard)
-    lanes, mine = len(rows), slice(rows.start - brain.rows.start, rows.stop - brain.rows.start)
-    inner, elapsed = np.ascontiguousarray(brain.inner[:, mine]), brain.elapsed[mine]
-    explore, steps = round(deep.exploring(brain.rounds) * 2**32), deep.round_steps
+    inner, elapsed = brain.inner, brain.elapsed
+    steps, lanes, actions = deep.round_steps, len(brain.rows), len(simulator.actions)
+    coin, random, starts = (
+        words_of_steps(deep.seed, f"deep {purpose}", brain.rounds * steps + 1, steps, brain.rows.start, lanes)
+        for purpose in ("actions", "steps", "starts")
+    )
+    by_chance, drawn = coin[:, 0] < round(deep.exploring(brain.rounds) * 2**32), below(coin[:, 1], actions)
     features = simulator.features(inner)
-    shape = (steps, lanes)
+    shape, numbers, q = (steps, lanes), features.shape[1], np.empty((steps, lanes, actions), dtype=np.float32)
     seen = Seen(
-        np.empty((*shape, features.shape[1]), dtype=np.float32), np.empty(shape, dtype=np.int32),
-        np.empty(shape, dtype=np.float32), np.empty((*shape, features.shape[1]), dtype=np.float32),
-        np.empty(shape, dtype=bool), np.empty(shape, dtype=bool),
+        np.empty((*shape, numbers), dtype=np.float32), np.empty(shape, dtype=np.int32),
+        np.empty(shape, dtype=np.float32), np.empty((*shape, numbers), dtype=np.float32),
+        np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool), np.empty(shape, dtype=bool),
     )  # fmt: skip
-    for number in range(steps):
-        step = brain.rounds * steps + number + 1
-        coin = words_of(deep.seed, "deep actions", step, rows.start, lanes)
-        best = mlp.forward(net, brain.parameters, features).argmax(axis=1)
-        action = np.where(coin[0].astype(np.int64) < explore, below(coin[1], len(simulator.actions)), best)
-        seen.features[number], seen.action[number] = features, action
-        random = words_of(deep.seed, "deep steps", step, rows.start, lanes)
-        reward, seen.terminated[number] = simulator.step(inner, seen.action[number], random)
+    for step in range(steps):
+        q[step] = mlp.values(net, brain.parameters, features)
+        seen.features[step] = features
+        seen.action[step] = np.where(by_chance[step], drawn[step], q[step].argmax(axis=1))
+        seen.reward[step], seen.terminated[step] = simulator.step(inner, seen.action[step], random[step])
         elapsed += 1
-        features = seen.after[number] = simulator.features(inner)
-        seen.reward[number] = deep.reward_scale * reward
-        if deep.bonus:
-            seen.reward[number] += novelty.bonus(brain.novelty, features, deep.bonus, brain.rounds / deep.rounds)
-        over = seen.over[number] = seen.terminated[number] | (elapsed >= simulator.time_limit)
+        features = seen.after[step] = simulator.features(inner)
+        over = seen.over[step] = seen.terminated[step] | (elapsed >= simulator.time_limit)
         if over.any():
-            begin_again(simulator, inner, over, deep.seed, "deep", step, rows.start)
+            inner[:, over] = simulator.start(np.ascontiguousarray(starts[step][:, over]))
             elapsed[over] = 0
             features = simulator.features(inner)
-    brain.inner[:, mine] = inner
+    seen.reward[...] *= np.float32(deep.reward_scale)
+    # The state after a step is the one before the next, of which the network has been asked, unless an episode is over.
+    seen.value[:-1] = q[1:].max(axis=2)
+    new = seen.over.copy()
+    new[-1] = True
+    seen.value[new] = mlp.values(net, brain.parameters, seen.after[new]).max(axis=1)
     return seen
 
 
-def _values(net: mlp.Mlp, parameters: Floats, seen: Seen) -> Floats:
-    """What the network says of the state that each step led to (steps, lanes)."""
-    found = mlp.forward(net, parameters, seen.after.reshape(-1, seen.after.shape[-1])).max(axis=1)
-    values: Floats = found.reshape(seen.reward.shape)
-    return values
-
-
-def lambda_returns(deep: Deep, seen: Seen, values: Floats) -> Floats:
-    """The target of each step (steps, lanes), by the `values` of the states that they led to.
+def lambda_returns(deep: Deep, seen: Seen) -> Floats:
+    """The target of each step (steps, lanes), by the values of the states that they led to.
 
     Peng's Q(lambda): G = r + gamma ((1 - lambda) V(next) + lambda G of the next step); V alone where an episode was cut
     off or the round ends; nothing where it terminated.
     """
-    after = np.where(seen.terminated, np.float32(0), values)
-    found = np.empty_like(values)
+    after = np.where(seen.terminated, np.float32(0), seen.value)
+    found = np.empty_like(after)
     gamma, trace = np.float32(deep.gamma), np.float32(deep.trace)
     ahead = after[-1]
     for step in range(len(found) - 1, -1, -1):
@@ -215,54 +214,60 @@ def lambda_returns(deep: Deep, seen: Seen, values: Floats) -> Floats:
 
 
 def _epoch(
-    deep: Deep, net: mlp.Mlp, brain: Brain, seen: list[Seen], returns: list[Floats], number: int, rate: float,
+    deep: Deep, net: mlp.Mlp, brain: Brain, seen: Seen, target: Floats, number: int, rate: float,
     communicator: Communicator,
 ) -> None:  # fmt: skip
     """Go through what was seen once, in minibatches that take an equal part of every shard."""
-    orders = [
-        np.argsort(words(deep.seed, f"deep shuffle {shard}", 0, one.reward.size, number), kind="stable")
-        for shard, one in zip(brain.own, seen, strict=True)
-    ]
+    features, action = seen.features.reshape(-1, seen.features.shape[-1]), seen.action.reshape(-1)
+    orders = [_order(deep, brain, shard, number) for shard in brain.own]
+    slopes, total = np.empty((len(orders), net.size), dtype=np.float32), np.empty(net.size, dtype=np.float32)
     for batch in range(deep.batches):
-        parts = []
-        for one, target, order in zip(seen, returns, orders, strict=True):
-            rows = order[len(order) * batch // deep.batches : len(order) * (batch + 1) // deep.batches]
-            parts.append(slope(net, brain.parameters, one, target, rows))
-        total = np.empty(net.size, dtype=np.float32)
-        tree_sum(parts, deep.shards, total, communicator)
+        for order, slope in zip(orders, slopes, strict=True):
+            part = piece(len(order), deep.batches, batch)
+            rows = order[part.start : part.stop]
+            kernel.slope(brain.parameters, net.units, features, action, target.reshape(-1), rows, slope)
+        tree_sum(list(slopes), deep.shards, total, communicator)
         total *= np.float32(deep.batches / deep.steps_of_round)
         brain.updates += 1
         radam.update(brain.parameters, total, brain.first, brain.second, brain.updates, rate, deep.clip)
 
 
-def slope(net: mlp.Mlp, parameters: Floats, seen: Seen, target: Floats, rows: NDArray[np.int64]) -> Floats:
-    """The slope (parameters,) of half the squared error of some steps of a shard, summed."""
-    features, action = seen.features.reshape(-1, seen.features.shape[-1])[rows], seen.action.reshape(-1)[rows]
-    traces: list[mlp.Trace] = []
-    q = mlp.forward(net, parameters, features, traces)
-    every = np.arange(len(rows))
-    dq = np.zeros_like(q)
-    dq[every, action] = q[every, action] - target.reshape(-1)[rows]
-    gradient = np.empty(net.size, dtype=parameters.dtype)
-    mlp.backward(net, parameters, features, traces, dq, gradient)
-    return gradient
+def _order(deep: Deep, brain: Brain, shard: int, number: int) -> NDArray[np.int64]:
+    """The steps of a shard's environments, as rows of all that the rank saw, in the order of an epoch."""
+    rows = brain.shards.shard(shard)
+    drawn = words(deep.seed, f"deep shuffle {shard}", 0, deep.round_steps * len(rows), number)
+    step, lane = np.divmod(np.argsort(drawn, kind="stable"), len(rows))
+    return step * len(brain.rows) + (rows.start - brain.rows.start) + lane
 
 
 def earned(
-    simulator: Simulator, policy: Callable[[Floats], NDArray[np.int32]], seed: int, episodes: int, first: int = 0
-) -> NDArray[np.float64]:
+    simulator: Simulator, policy: Callable[[Floats], NDArray[np.int32]], seed: int, episodes: int, first: int,
+    communicator: Communicator,
+) -> NDArray[np.float64]:  # fmt: skip
     """The undiscounted return of episodes from number `first` on of a policy, which maps features to actions.
 
-    All on one rank: the same on any number of them.
+    Collective: each rank plays some of them, and the policy looks at each row by itself.
     """
+    own = piece(episodes, communicator.size, communicator.rank)
+    found = np.zeros(episodes)
+    found[own.start : own.stop] = _earned(simulator, policy, seed, len(own), first + own.start)
+    communicator.allreduce_sum(found.view(np.int64))  # all but one give 0: the bits are those of the one
+    return found
+
+
+def _earned(
+    simulator: Simulator, policy: Callable[[Floats], NDArray[np.int32]], seed: int, episodes: int, first: int
+) -> NDArray[np.float64]:
     assert simulator.features is not None
     inner = first_states(simulator, seed, "deep evaluated", first, episodes)
     returns, going = np.zeros(episodes), np.arange(episodes)
-    for step in range(1, simulator.time_limit + 1):
-        random = words_of(seed, "deep evaluated steps", step, first, episodes)[:, going]
-        reward, terminated = simulator.step(inner, policy(simulator.features(inner)), random)
+    for step in range(simulator.time_limit if episodes else 0):
+        if step % AT_ONCE == 0:
+            random = words_of_steps(seed, "deep evaluated steps", step + 1, AT_ONCE, first, episodes)
+        reward, terminated = simulator.step(inner, policy(simulator.features(inner)), random[step % AT_ONCE][:, going])
         returns[going] += reward
-        going, inner = going[~terminated], np.ascontiguousarray(inner[:, ~terminated])
+        if terminated.any():
+            going, inner = going[~terminated], np.ascontiguousarray(inner[:, ~terminated])
         if not len(going):
             break
     return returns

@@ -46,10 +46,15 @@ def first_states(simulator: Simulator, seed: int, purpose: str, first: int, lane
 
 def words_of(seed: int, purpose: str, step: int, first: int, lanes: int) -> Words:
     """The four random words (4, lanes) of a step of each environment from number `first` on."""
-    words = np.empty((1, 4, lanes), dtype=np.uint32)
-    blocks(words, short_key(seed, purpose), np.uint64(step), np.uint64(first))
-    found: Words = words[0]
+    found: Words = words_of_steps(seed, purpose, step, 1, first, lanes)[0]
     return found
+
+
+def words_of_steps(seed: int, purpose: str, step: int, steps: int, first: int, lanes: int) -> Words:
+    """Those (steps, 4, lanes) of steps from number `step` on."""
+    words = np.empty((steps, 4, lanes), dtype=np.uint32)
+    blocks(words, short_key(seed, purpose), np.uint64(step), np.uint64(first))
+    return words
 
 
 def below(word: NDArray[np.uint32], bound: int) -> NDArray[np.int32]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpcjobs.errors import SettingsError
+from hpcjobs.kernels.waves import waves
 from hpcjobs.rl.simulator import Inner, Simulator
 
 MOST = 4096
@@ -31,12 +32,12 @@ def with_waves(simulator: Simulator, order: int) -> Simulator:
             f"--pqn waves is {order}: {order + 1}^{numbers} waves are more than {MOST}; take fewer, or 0 for none"
         )
     orders = [order for order in itertools.product(range(order + 1), repeat=numbers) if any(order)]
-    turns = np.array(orders, dtype=np.float32).T  # (numbers, waves)
+    turns = np.array(orders, dtype=np.float32).T.copy()  # (numbers, waves)
 
     def features(inner: Inner) -> NDArray[np.float32]:
         plain = look(inner)
-        phases = np.float32(np.pi / 2) * ((plain + 1) @ turns)
-        found: NDArray[np.float32] = np.concatenate([plain, np.cos(phases)], axis=1)
+        found = np.empty((len(plain), numbers + len(orders)), dtype=np.float32)
+        waves(plain, turns, found)
         return found
 
     return replace(simulator, features=features)

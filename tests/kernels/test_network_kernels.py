@@ -100,6 +100,8 @@ def test_updates(dtype: str) -> None:
             assert both(update.sgd, *arrays, number(0.1), number(0.9), number(0.01), nesterov) == (odd == 0)
         last = (number(0.1), pair, pair, number(1e-8), (number(0.01), number(0.02)))
         assert both(update.adam, *arrays, second, *last) == (odd == 0)
+        for trusted in (True, False):
+            both(update.radam, *arrays, second, number(0.5), pair, number(0.1), number(1e-8), trusted)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

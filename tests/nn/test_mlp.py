@@ -1,4 +1,4 @@
-"""The small network: slopes by finite differences, rectified Adam by its formula, rows that know nothing of others."""
+"""How a small network begins, and rectified Adam by its formula."""
 
 import math
 
@@ -6,47 +6,7 @@ import numpy as np
 import pytest
 
 from hpcjobs.nn import mlp, radam
-from hpcjobs.nn.layernorm import EPSILON, normalise, normalise_backward
-
-
-def test_a_row_is_normalised_by_its_own_mean_and_deviation() -> None:
-    draw = np.random.default_rng(0)
-    x, scale, offset = draw.normal(2, 3, (5, 7)), draw.normal(size=7), draw.normal(size=7)
-    expected = [[(value - row.mean()) / math.sqrt(row.var() + EPSILON) for value in row] for row in x]
-    np.testing.assert_allclose(normalise(x, scale, offset)[0], np.array(expected) * scale + offset, rtol=1e-12)
-
-
-def test_slopes_of_the_normalisation_are_those_of_finite_differences() -> None:
-    draw = np.random.default_rng(1)
-    parts = [draw.normal(size=(3, 5)), draw.normal(size=5), draw.normal(size=5)]
-    dy, small = draw.normal(size=(3, 5)), 1e-6
-    _, normal, inverse = normalise(*parts)
-    for part, slope in zip(parts, normalise_backward(dy, parts[1], normal, inverse), strict=True):
-        for place in np.ndindex(part.shape):
-            found = []
-            for sign in (1, -1):
-                part[place] += sign * small
-                found.append((normalise(*parts)[0] * dy).sum())
-                part[place] -= sign * small
-            assert slope[place] == pytest.approx((found[0] - found[1]) / (2 * small), abs=1e-7)
-
-
-@pytest.mark.parametrize("units", [(3, 2), (2, 4, 3), (4, 5, 6, 2)])
-def test_slopes_of_the_network_are_those_of_finite_differences(units: tuple[int, ...]) -> None:
-    net, draw = mlp.lay_out(units), np.random.default_rng(2)
-    parameters = mlp.first_parameters(net, 3, np.float64) + 0.1 * draw.normal(size=net.size)
-    x, dy, small = draw.normal(size=(6, units[0])), draw.normal(size=(6, units[-1])), 1e-6
-    traces: list[mlp.Trace] = []
-    mlp.forward(net, parameters, x, traces)
-    gradient = np.full(net.size, np.nan)
-    mlp.backward(net, parameters, x, traces, dy, gradient)
-    for place in range(net.size):
-        found = []
-        for sign in (1, -1):
-            parameters[place] += sign * small
-            found.append((mlp.forward(net, parameters, x) * dy).sum())
-            parameters[place] -= sign * small
-        assert gradient[place] == pytest.approx((found[0] - found[1]) / (2 * small), abs=1e-6)
+from hpcjobs.nn.network import view
 
 
 def test_first_weights_have_the_variance_of_one_by_their_inputs() -> None:
@@ -56,6 +16,17 @@ def test_first_weights_have_the_variance_of_one_by_their_inputs() -> None:
     assert weights.var() == pytest.approx(1 / 50, rel=0.1)
     assert found.dtype == np.float32
     assert (mlp.first_parameters(net, 1) != found).any()
+
+
+def test_blocks_are_where_the_kernels_look_for_them() -> None:
+    net = mlp.lay_out((2, 5, 3))
+    parameters, x = np.zeros(net.size, dtype=np.float32), np.ones((1, 2), dtype=np.float32)
+    parts = {block.name: view(parameters, block) for layer in net.layers for block in layer}
+    parts["dense_1_bias"][:] = [0, 0, 0, 0, 5]  # normal: four times -1/2, once 2
+    parts["dense_1_scale"][:], parts["dense_1_offset"][:] = 2, 1
+    parts["dense_2_weights"][4], parts["dense_2_weights"][3] = [1, 2, 3], 100  # of units that give 5 and 0
+    parts["dense_2_bias"][:] = [0.5, 0.25, 0]
+    np.testing.assert_allclose(mlp.values(net, parameters, x), [[5.5, 10.25, 15]], rtol=1e-4)
 
 
 def test_rectified_adam_is_that_of_the_paper_one_number_at_a_time() -> None:

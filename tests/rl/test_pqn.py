@@ -13,6 +13,10 @@ from hpcjobs.errors import SettingsError
 from hpcjobs.jobs import qlearning
 from hpcjobs.jobs._qlearning_deep import deep_of, policy_of, prepared
 from hpcjobs.jobs._qlearning_settings import Pqn, Settings
+from hpcjobs.kernels.compiling import compile_deep
+from hpcjobs.kernels.cpu import classic, philox, update, waves
+from hpcjobs.kernels.cpu import mlp as mlp_twins
+from hpcjobs.nn import mlp
 from hpcjobs.parallel.communicator import Communicator, SerialCommunicator
 from hpcjobs.rl import novelty, pqn
 from hpcjobs.rl.classic import make
@@ -61,13 +65,41 @@ def test_any_number_of_ranks_and_a_restart_with_another_number_learn_the_same(en
         same(state, whole)
 
 
+def test_any_number_of_ranks_sees_the_same_episodes() -> None:
+    def earned(communicator: Communicator) -> NDArray[np.float64]:
+        deep, simulator = deep_of(Settings(env="Acrobot", algorithm="pqn")), make("Acrobot", 0, 30)
+        net = pqn.network(simulator, deep.hidden)
+        policy = policy_of(net, mlp.first_parameters(net, 0))
+        return pqn.earned(simulator, policy, 0, 3, 5, communicator)
+
+    whole = earned(SerialCommunicator())
+    assert (whole == -30).all()
+    for ranks in (2, 4):  # 4 ranks for 3 episodes
+        for found in on_ranks(ranks, earned):
+            np.testing.assert_array_equal(found, whole)
+
+
+def test_nothing_is_left_to_compile_when_the_work_has_begun() -> None:
+    compile_deep()
+    before = compiled()
+    settings = Settings(env="Acrobot", algorithm="pqn", environments=4, steps=128, pqn=Pqn(**SMALL, waves=1))
+    learn(settings, SerialCommunicator(), 1)
+    assert compiled() == before
+
+
+def compiled() -> list[int]:
+    """For how many types each kernel was compiled."""
+    kernels = [item for module in (classic, mlp_twins, philox, update, waves) for item in vars(module).values()]
+    return [len(item.signatures) for item in kernels if "signatures" in dir(item)]
+
+
 def test_lambda_returns_are_those_of_the_definition() -> None:
     draw = np.random.default_rng(0)
     reward, values = draw.normal(size=(2, 6, 1)).astype(np.float32)
     terminated, over = np.zeros((6, 1), dtype=bool), np.zeros((6, 1), dtype=bool)
     terminated[1], over[1], over[3] = True, True, True  # an end after step 1, a time limit after step 3
     blank = np.zeros((6, 1, 2), dtype=np.float32)
-    seen = pqn.Seen(blank, blank[..., 0].astype(np.int32), reward, blank, terminated, over)
+    seen = pqn.Seen(blank, blank[..., 0].astype(np.int32), reward, blank, values, terminated, over)
     deep = deep_of(Settings(env="CartPole", algorithm="pqn", gamma=0.9, pqn=Pqn(trace=0.7)))
     r, v = reward[:, 0].astype(float), values[:, 0].astype(float)
     last = r[5] + 0.9 * v[5]
@@ -76,7 +108,7 @@ def test_lambda_returns_are_those_of_the_definition() -> None:
     second = r[2] + 0.9 * (0.3 * v[2] + 0.7 * third)
     first = r[1]
     zeroth = r[0] + 0.9 * (0.3 * v[0] + 0.7 * first)
-    found = pqn.lambda_returns(deep, seen, values)[:, 0]
+    found = pqn.lambda_returns(deep, seen)[:, 0]
     np.testing.assert_allclose(found, [zeroth, first, second, third, fourth, last], rtol=1e-5)
 
 
@@ -87,7 +119,7 @@ def test_the_state_at_the_time_limit_is_seen_and_not_the_one_that_follows() -> N
     deep, simulator = deep_of(settings), make("MountainCar", 0, 5)
     net, grid = pqn.network(simulator, deep.hidden), novelty.for_numbers(2)
     brain = pqn.restore(deep, pqn.begin(deep, simulator, net, grid), 0, SerialCommunicator())
-    seen = pqn.rollout(deep, simulator, net, grid, brain, 0)
+    seen = pqn.rollout(deep, simulator, net, brain)
     assert seen.over[:, 0].tolist() == [False] * 4 + [True] + [False] * 3
     assert not seen.terminated.any()
     assert (seen.features[5, :, 1] == 0).all()  # it begins at rest
@@ -103,7 +135,9 @@ def test_cart_pole_is_learned() -> None:
     state = learn(settings, SerialCommunicator(), 16)
     deep, simulator = deep_of(settings), make("CartPole")
     policy = policy_of(pqn.network(simulator, deep.hidden), state["parameters"])
-    assert pqn.earned(simulator, policy, 0, 10).mean() > 100  # accept/qlearning.py: 475, ten seeds
+    assert (
+        pqn.earned(simulator, policy, 0, 10, 0, SerialCommunicator()).mean() > 100
+    )  # accept/qlearning.py: 475, ten seeds
 
 
 def test_waves_are_cosines_of_every_order_in_each_number() -> None:
@@ -121,12 +155,11 @@ def test_waves_are_cosines_of_every_order_in_each_number() -> None:
 def test_a_bonus_falls_with_visits_and_with_time() -> None:
     grid = novelty.for_numbers(2)
     assert grid.cells == 400
-    counts, features = np.zeros(400, dtype=np.int64), np.array([[-1.0, -1.0], [0.99, 5.0]], dtype=np.float32)
-    assert grid.cell(features).tolist() == [0, 399]
-    counts[0] = 3
-    np.testing.assert_allclose(grid.bonus(counts, features, 0.2, 0.0), [0.1, 0.2])
-    np.testing.assert_allclose(grid.bonus(counts, features, 0.2, novelty.SHARE / 2), [0.05, 0.1])
-    assert (grid.bonus(counts, features, 0.2, 0.9) == 0).all()
+    assert grid.cell(np.array([[-1.0, -1.0], [0.99, 5.0]], dtype=np.float32)).tolist() == [0, 399]
+    counts = np.array([3, 0])
+    np.testing.assert_allclose(grid.bonus(counts, 0.2, 0.0), [0.1, 0.2])
+    np.testing.assert_allclose(grid.bonus(counts, 0.2, novelty.SHARE / 2), [0.05, 0.1])
+    assert (grid.bonus(counts, 0.2, 0.9) == 0).all()
 
 
 @pytest.mark.parametrize(

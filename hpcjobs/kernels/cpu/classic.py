@@ -70,6 +70,16 @@ def acrobot(state, action, terminated):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
+def circles(state, seen):  # type: ignore[no-untyped-def]
+    for number in range(2):
+        for lane in range(state.shape[1]):
+            seen[2 * number, lane], seen[2 * number + 1, lane] = (
+                np.cos(state[number, lane]),
+                np.sin(state[number, lane]),
+            )
+
+
+@njit(cache=True, error_model="numpy")
 def _wrapped(angle):  # type: ignore[no-untyped-def]
     while angle > np.pi:
         angle -= 2 * np.pi

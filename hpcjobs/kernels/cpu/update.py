@@ -28,3 +28,16 @@ def adam(parameters, gradient, first, second, rate, betas, corrections, epsilon,
         parameters[p] = value
         finite &= value - value == 0
     return finite
+
+
+@njit(cache=True, error_model="numpy")
+def radam(parameters, gradient, first, second, shrink, betas, rate, epsilon, trusted):  # type: ignore[no-untyped-def]
+    one = parameters.dtype.type(1)
+    rest1, rest2 = one - betas[0], one - betas[1]
+    for p in range(len(parameters)):
+        slope = shrink * gradient[p]
+        first[p] = betas[0] * first[p] + rest1 * slope
+        second[p] = betas[1] * second[p] + rest2 * (slope * slope)
+    for p in range(len(parameters)):
+        moved = first[p] / (np.sqrt(second[p]) + epsilon) if trusted else first[p]
+        parameters[p] -= rate * moved
