@@ -17,7 +17,7 @@ from hpcjobs.errors import UserError
 from hpcjobs.runs.process import home, launched
 from hpcjobs.runs.progress import tell
 
-KERNELS = Path(__file__).parent / "kernels" / "cpu"
+KERNELS = Path(__file__).parent / "kernels"
 FINALIZE_S = 20
 # mpiexec drops what it has not read when a rank aborts: it gets this long to read the traceback.
 HEARD_S = 0.5
@@ -79,7 +79,7 @@ def open_streams() -> None:
 def numba_cache() -> Path:
     """A folder of this user for this class of CPU, as mixed nodes of a cluster share a home, and for these kernels.
 
-    Numba looks at the file of a function only: what it calls in other files would stay as it was compiled.
+    Numba looks at the file of a function only: what it calls or takes from other files would stay as it was compiled.
     """
     flags = ""
     try:
@@ -87,7 +87,7 @@ def numba_cache() -> Path:
             flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
         pass
-    kernels = zlib.crc32(b"".join(path.read_bytes() for path in sorted(KERNELS.glob("*.py"))))
+    kernels = zlib.crc32(b"".join(path.read_bytes() for path in sorted(KERNELS.rglob("*.py"))))
     name = f"numba-{os.uname().machine}-{zlib.crc32(flags.encode()):08x}-{kernels:08x}"
     for base in caches():
         try:

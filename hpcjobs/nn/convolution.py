@@ -57,7 +57,7 @@ def conv_forward(
     """
     weights, filters = own["weights"], own["weights"].shape[3]
     bias = own.get("bias", np.zeros(filters, dtype=weights.dtype))
-    taps = _taps(weights, window, room)
+    taps = _taps("taps", weights, window, room)
     for shard, (x, y) in enumerate(zip(xs, ys, strict=True)):
         pooled, which = pools is not None, _NOWHERE if pools is None else pools[shard]
         if taps is None:
@@ -78,7 +78,7 @@ def conv_backward(
 ) -> None:
     """Write the gradients of weights and bias to `slopes`, and those of each x to `dxs` unless it is None."""
     weights = own["weights"]
-    taps = _taps(np.swapaxes(weights, 2, 3), window, room)
+    taps = _taps("turned", np.swapaxes(weights, 2, 3), window, room)
     for shard, (x, dy, slope) in enumerate(zip(xs, dys, slopes, strict=True)):
         if "bias" in slope:
             kernels.column_sums(dy.reshape(-1, dy.shape[3]), slope["bias"])
@@ -91,11 +91,11 @@ def conv_backward(
             winograd.backward(x, taps, top, left, pooled, dy, which, dx, found)
 
 
-def _taps(weights: Array, window: Window, room: Room) -> Array | None:
-    """The weights for fewer multiplications, where that is possible and worth it."""
+def _taps(name: str, weights: Array, window: Window, room: Room) -> Array | None:
+    """The weights for fewer multiplications, where that is possible and worth it, in the array of this name."""
     if window.size != 3 or window.stride != 1 or min(weights.shape[2:]) < CHANNELS:
         return None
-    taps = room.empty("taps", (winograd.SIDE**2, *weights.shape[2:]), weights.dtype)
+    taps = room.empty(name, (winograd.SIDE**2, *weights.shape[2:]), weights.dtype)
     winograd.taps(np.ascontiguousarray(weights), taps)
     return taps
 

@@ -191,14 +191,17 @@ def test_an_exact_name_wins_over_longer_ones(folder: Path) -> None:
 
 def test_kernels_that_changed_are_compiled_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "cpu").mkdir(parents=True)
     monkeypatch.setattr("hpcjobs.__main__.KERNELS", tmp_path / "kernels")
     (tmp_path / "kernels" / "one.py").write_text("calls(two)")
     (tmp_path / "kernels" / "two.py").write_text("adds")
     before = numba_cache()
     assert numba_cache() == before
     (tmp_path / "kernels" / "two.py").write_text("takes")
-    assert numba_cache() != before
+    changed = numba_cache()
+    assert changed != before
+    (tmp_path / "kernels" / "cpu" / "three.py").write_text("from one")
+    assert numba_cache() not in (before, changed)
 
 
 def test_a_user_without_a_home_is_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

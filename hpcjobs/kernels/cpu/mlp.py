@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-EPSILON = 1e-5
+from hpcjobs.kernels.mlp import EPSILON
 
 
 @njit(cache=True, error_model="numpy")

@@ -77,12 +77,18 @@ def _six(distance, beyond):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
+def _runs(planes, v):  # type: ignore[no-untyped-def]
+    """Numbers of a line of tiles in v and in half of the way there, and where the six of each begin on the way."""
+    channels, line_of = planes.shape[4], planes[0, 0].size
+    run = (planes.shape[3] - 1) * channels
+    in_planes, in_half = _six(line_of, PLACES * line_of), _every(SIDE, line_of)
+    return run, line_of, in_planes, in_half, _six(line_of // PLACES, channels), _every(SIDE, v[0].size)
+
+
+@njit(cache=True, error_model="numpy")
 def cut(x, top, left, tall, first, lines, planes, v, room):  # type: ignore[no-untyped-def]
     """v (36, places, c) is B d B^T of the tiles d of some lines of tiles, counted over all images."""
-    half, few = room
-    channels, run, line_of = planes.shape[4], (planes.shape[3] - 1) * planes.shape[4], planes[0, 0].size
-    in_planes, in_half = _six(line_of, PLACES * line_of), _every(SIDE, line_of)
-    in_line, in_v = _six(line_of // PLACES, channels), _every(SIDE, v[0].size)
+    (half, few), (run, line_of, in_planes, in_half, in_line, in_v) = room, _runs(planes, v)
     done = 0
     while done < lines:
         image, line = (first + done) // tall, (first + done) % tall
@@ -98,10 +104,7 @@ def cut(x, top, left, tall, first, lines, planes, v, room):  # type: ignore[no-u
 
 @njit(cache=True, error_model="numpy")
 def cut_adjoint(v, top, left, tall, first, lines, planes, dx, room):  # type: ignore[no-untyped-def]
-    half, few = room
-    channels, run, line_of = planes.shape[4], (planes.shape[3] - 1) * planes.shape[4], planes[0, 0].size
-    in_planes, in_half = _six(line_of, PLACES * line_of), _every(SIDE, line_of)
-    in_line, in_v = _six(line_of // PLACES, channels), _every(SIDE, v[0].size)
+    (half, few), (run, line_of, in_planes, in_half, in_line, in_v) = room, _runs(planes, v)
     done = 0
     while done < lines:
         image, line = (first + done) // tall, (first + done) % tall
